@@ -1,0 +1,13 @@
+"""What can go wrong, by who can put it right."""
+
+
+class RequestError(ValueError):
+    """The request cannot be carried out as it stands: the message says what is wrong, what is allowed, what to do."""
+
+
+class StageError(RuntimeError):
+    """A stage ran and failed for a reason that running it again will not change (a non-finite loss, say)."""
+
+
+class DamagedStageError(RuntimeError):
+    """A stored file is truncated or altered; its stage has been set aside and has to be made anew."""

@@ -1,0 +1,25 @@
+"""What every feature extractor is."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raycollapse.schema import Member
+
+
+class FeatureExtractor(Member):
+    """Maps images (n, H, W, C) uint8, or vectors (n, d) float32, to features (n, d) float32."""
+
+    @property
+    @abstractmethod
+    def space(self) -> str:
+        """A short name of the feature space, used as a suffix of metric names."""
+
+    @abstractmethod
+    def extract(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return (n, d) float32 features."""
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise RequestError if data of this shape, (H, W, C) or (d,), cannot be embedded."""
