@@ -1,0 +1,214 @@
+"""The experiment: one YAML file, validated as a whole before anything starts."""
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from raycollapse.config_errors import explain
+from raycollapse.data import AnyData
+from raycollapse.diffusion import AnyDenoiser
+from raycollapse.diffusion.sampling import Sampling
+from raycollapse.diffusion.training import Training
+from raycollapse.errors import RequestError
+from raycollapse.features import AnyExtractor
+from raycollapse.metrics import AnyMetric
+from raycollapse.overrides import merge, parse_assignment, set_path
+from raycollapse.paradigms import AnyParadigm
+from raycollapse.schema import Config, Json
+from raycollapse.selection import AnyStrategy
+from raycollapse.store import content_key
+from raycollapse.sweeps import Sweep
+
+
+class Resources(Config):
+    """Where stages run and how much of the machine each takes. On CPUs each stage takes `threads` CPUs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`cpu`, `cuda`, or `auto`: CUDA if the machine (or the cluster) has it. `cuda` without a GPU is refused."""
+    threads: int = Field(default=1, gt=0)
+    """Threads of each process; another number changes last bits."""
+    train_workers: int = Field(default=1, gt=0)
+    """Processes that train one model together (Ray only); `training.batch_size` is their global batch."""
+    num_actors: int | None = Field(default=None, gt=0)
+    """At most so many Ray Data actors sample for one trial; none: one per GPU, and on CPUs tasks on warm workers."""
+    max_concurrent_trials: int | None = Field(default=None, gt=0)
+    """Trials at a time; none: as many as the cluster can keep busy."""
+
+
+class Tracking(Config):
+    """Where results are shown beside the storage, which always keeps them."""
+
+    mlflow: bool = True
+    """Record in MLflow."""
+    mlflow_uri: str | None = None
+    """An MLflow server or database; none: `mlflow.db` in the storage folder. Secrets by environment, never here."""
+    mlflow_experiment: str | None = None
+    """The name of the MLflow experiment; none: the experiment's name."""
+
+
+class Experiment(Config):
+    """A self-consuming loop, or a sweep over such loops."""
+
+    name: str
+    """Names the folder of results: letters, digits, `.`, `_` and `-`."""
+    seed: int = Field(default=0, ge=0)
+    """The root of every random number."""
+    data: AnyData
+    """The real data: generation 0 and the held-out images."""
+    paradigm: AnyParadigm
+    """What of the history the next train set may be chosen from."""
+    selection: AnyStrategy
+    """How the next train set is chosen from the pool."""
+    num_generations: int = Field(gt=0)
+    """Generations to train; more than an earlier run had extends it."""
+    denoiser: AnyDenoiser
+    """The network that predicts the noise."""
+    training: Training
+    """How each generation's model is trained."""
+    sampling: Sampling = Sampling()
+    """How samples are drawn from it."""
+    features: AnyExtractor
+    """The space in which strategies select, and metrics measure unless they name another."""
+    metrics: tuple[AnyMetric, ...] = ()
+    """What is measured of each generation."""
+    resources: Resources = Resources()
+    """Where stages run."""
+    storage: str = "results"
+    """A folder or a URI (`s3://...`) that keeps every stage and record."""
+    tracking: Tracking = Tracking()
+    """Where results are shown."""
+    sweep: Sweep | None = None
+    """A grid over fields: one trial for each combination."""
+
+    EXTENSION_FIELDS: ClassVar[tuple[str, ...]] = (
+        "name", "num_generations", "metrics", "resources", "storage", "tracking", "sweep",
+    )  # fmt: skip
+    """Fields that may differ between runs of one experiment."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError("it must be made of letters, digits, '.', '_' and '-', and start with a letter or digit")
+        return name
+
+    @field_validator("storage")
+    @classmethod
+    def _storage_is_absolute(cls, storage: str) -> str:
+        """Trials may run in other folders, so a path is resolved at once."""
+        return storage if "://" in storage else str(Path(storage).expanduser().absolute())
+
+    @model_validator(mode="after")
+    def _metric_names_are_distinct(self) -> "Experiment":
+        seen = [(metric.name, metric.features) for metric in self.metrics]
+        for index, metric in enumerate(self.metrics):
+            if (metric.name, metric.features) in seen[:index]:
+                raise ValueError(f"metrics lists {metric.name} twice in the same space; name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> "Experiment":
+        shape = self.data.shape_hint()
+        if shape is not None:
+            self.denoiser.check_shape(shape)
+            for extractor in self.spaces():
+                extractor.check_shape(shape)
+        return self
+
+    def on(self, device: Literal["cpu", "cuda"]) -> "Experiment":
+        """Return this experiment with its device decided, checked against what that device can do."""
+        decided = self.model_copy(update={"resources": self.resources.model_copy(update={"device": device})})
+        self.training.check_request(self.num_train, device, self.resources.train_workers)
+        self.sampling.check_request(self.training.num_train_timesteps, device)
+        return decided
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """The device, once `on` has decided it."""
+        assert self.resources.device != "auto"
+        return self.resources.device
+
+    @property
+    def num_train(self) -> int:
+        """N."""
+        return self.data.num_train
+
+    def spaces(self) -> list[Any]:
+        """Return the distinct feature spaces, the selection's first."""
+        spaces = [self.features]
+        for metric in self.metrics:
+            if metric.features is not None and metric.features not in spaces:
+                spaces.append(metric.features)
+        return spaces
+
+    def trial_identity(self) -> dict[str, Json]:
+        """Return what tells one trial of an experiment from another."""
+        own = self.identity()
+        kept = {name: value for name, value in own.items() if name not in self.EXTENSION_FIELDS}
+        results = {"device": self.resources.device, "threads": self.resources.threads}
+        return {**kept, "resources": {**results, "train_workers": self.resources.train_workers}}
+
+    def trial_key(self) -> str:
+        """Return the name of the trial's folder."""
+        return content_key(self.trial_identity())[:16]
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the whole configuration, defaults filled in, as plain data that loads again."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Return the mapping in a YAML file, on top of the file that its `extends` names."""
+    path = path.expanduser().absolute()
+    if path in seen:
+        raise RequestError(f"{path} extends itself, through {' -> '.join(p.name for p in (*seen, path))}.")
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}. Give the path of an experiment's YAML file.") from None
+    except yaml.YAMLError as error:
+        raise RequestError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise RequestError(f"{path} holds {type(raw).__name__}; an experiment is a mapping of fields.")
+    parent = raw.pop("extends", None)
+    return raw if parent is None else merge(read_raw(path.parent / parent, (*seen, path)), raw)
+
+
+def build(raw: dict[str, Any], source: str = "the experiment") -> Experiment:
+    """Return a validated experiment.
+
+    Raises:
+        RequestError: one line for each mistake: its path, its value, what is allowed.
+    """
+    try:
+        return Experiment.model_validate(raw)
+    except ValidationError as error:
+        raise RequestError(explain(error, Experiment, source)) from None
+
+
+def load(path: Path, assignments: list[str] | None = None) -> Experiment:
+    """Return the experiment in a YAML file with `a.b=c` assignments applied."""
+    raw = read_raw(path)
+    for assignment in assignments or []:
+        raw = set_path(raw, *parse_assignment(assignment))
+    return build(raw, str(path))
+
+
+def expand(experiment: Experiment) -> list[Experiment]:
+    """Return the trials: the experiment itself, or one for each point of its grid."""
+    raw = {key: value for key, value in experiment.resolved().items() if key != "sweep"}
+    if experiment.sweep is None:
+        return [build(raw)]
+    trials = []
+    for point in experiment.sweep.points():
+        trial = raw
+        for path, value in point.items():
+            trial = set_path(trial, path, value)
+        trials.append(build(trial, f"sweep.grid {point}"))
+    keys = [trial.trial_key() for trial in trials]
+    if len(set(keys)) < len(keys):
+        raise RequestError("sweep.grid lists the same trial more than once. Remove the repeated values.")
+    return trials

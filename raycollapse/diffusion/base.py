@@ -1,0 +1,35 @@
+"""What every denoiser is, and what both training and sampling say about precision."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Literal
+
+from raycollapse.errors import RequestError
+from raycollapse.schema import Member
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Device = Literal["cpu", "cuda"]
+Precision = Literal["no", "bf16", "fp16"]
+
+
+class Denoiser(Member):
+    """A network that predicts the noise in a noisy image or vector (epsilon_theta of Ho et al. 2020, eq. 14)."""
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...]) -> "nn.Module":
+        """Return a freshly initialised module for data of this shape, (H, W, C) or (d,).
+
+        It is called as `module(x, t, return_dict=False)[0]`, x float (B, C, H, W) in [-1, 1] or (B, d) standardised,
+        t (B,) int64, and returns the predicted noise in the shape of x.
+        """
+
+    @abstractmethod
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise RequestError if this network cannot take data of this shape."""
+
+
+def check_precision(field: str, precision: Precision, device: Device) -> None:
+    """Raise RequestError for fp16 on a CPU, where Accelerate would silently compute in float32."""
+    if precision == "fp16" and device == "cpu":
+        raise RequestError(f"{field} is fp16, but the device is a CPU. Use bf16 or no there, or a GPU.")

@@ -1,0 +1,62 @@
+"""How a trained denoiser is sampled from: the settings."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from raycollapse.diffusion.base import Device, Precision, check_precision
+from raycollapse.errors import RequestError
+from raycollapse.schema import Config, Json
+
+
+class Sampling(Config):
+    """The reverse process. The defaults are those of Shi et al. 2025: DDPM, as many steps as in training."""
+
+    scheduler: Literal["ddpm", "ddim", "dpmsolver++"] = "ddpm"
+    """`ddpm` (Ho et al. 2020), `ddim` (Song et al. 2021), or `dpmsolver++` (Lu et al. 2022, second order)."""
+
+    num_steps: int = Field(default=1000, ge=1)
+    """Evaluations of the denoiser for each image; for ddpm and ddim a divisor of the timesteps of training."""
+
+    eta: float | None = Field(default=None, ge=0.0, le=1.0)
+    """For ddim only: 0 (the default) is deterministic, 1 as noisy as ddpm."""
+
+    precision: Precision = "no"
+    """Precision of the denoiser: `no` (float32), `bf16`, or `fp16` (GPUs only)."""
+
+    shard_size: int = Field(default=256, ge=1)
+    """Images in a shard, which is sampled whole, from its own seed, by one worker."""
+
+    batch_size: int = Field(default=256, ge=1)
+    """Images that pass through the denoiser together. Another value changes the last bits of the samples."""
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> "Sampling":
+        if self.eta is not None and self.scheduler != "ddim":
+            raise RequestError(
+                f"eta is {self.eta}, but the scheduler is {self.scheduler}; only ddim has an eta. "
+                "Leave it out, or set scheduler to ddim."
+            )
+        return self
+
+    def identity(self) -> dict[str, Json]:
+        """Return what decides the samples; an eta left out is the eta 0."""
+        return {**super().identity(), "eta": self.eta or 0.0}
+
+    def check_request(self, num_train_timesteps: int, device: Device) -> None:
+        """Raise RequestError if these settings cannot be carried out on this noise schedule and device."""
+        check_precision("sampling.precision", self.precision, device)
+        if self.num_steps > num_train_timesteps:
+            raise RequestError(
+                f"sampling.num_steps is {self.num_steps}, but the model knows {num_train_timesteps} timesteps. "
+                f"Use at most {num_train_timesteps}."
+            )
+        # diffusers spaces these by num_train_timesteps // num_steps from zero up: with a remainder the first
+        # timesteps, those of pure noise, would be left out, and the samples would be wrong without a word.
+        if self.scheduler != "dpmsolver++" and num_train_timesteps % self.num_steps:
+            below = max(n for n in range(1, self.num_steps) if num_train_timesteps % n == 0)
+            above = min(n for n in range(self.num_steps, num_train_timesteps + 1) if num_train_timesteps % n == 0)
+            raise RequestError(
+                f"sampling.num_steps is {self.num_steps}; with {self.scheduler} it must divide the "
+                f"{num_train_timesteps} timesteps of training. Use {below} or {above}, or dpmsolver++."
+            )

@@ -1,0 +1,161 @@
+"""Preflight: whether a cluster can run an experiment at all. Ray never says "infeasible", it waits for ever.
+
+A trial only orchestrates, and holds a sliver of the `driver` resource for its whole life. Each stage takes what it
+needs, finishes and gives it back. What trials hold is not there for stages, and Ray Data starts its actors before the
+tasks that feed them: from these two facts every deadlock follows that is refused here.
+"""
+
+import math
+from dataclasses import dataclass
+
+from raycollapse.config import Experiment
+
+DRIVER_SHARE = 0.01
+"""What each trial holds of the custom resource `driver`."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An amount of each resource."""
+
+    cpus: float = 0.0
+    gpus: float = 0.0
+    driver: float = 0.0
+
+    def __add__(self, other: "Bundle") -> "Bundle":
+        return Bundle(self.cpus + other.cpus, self.gpus + other.gpus, self.driver + other.driver)
+
+    def __mul__(self, factor: float) -> "Bundle":
+        return Bundle(self.cpus * factor, self.gpus * factor, self.driver * factor)
+
+    def __sub__(self, other: "Bundle") -> "Bundle":
+        return self + other * -1
+
+    def fits_in(self, other: "Bundle") -> bool:
+        """Whether every amount is there in `other` (to Ray's own resolution of 1e-4)."""
+        left = other - self
+        return min(left.cpus, left.gpus, left.driver) > -1e-4
+
+    def __str__(self) -> str:
+        parts = {"CPU": self.cpus, "GPU": self.gpus, "driver": self.driver}
+        return " + ".join(f"{amount:g} {name}" for name, amount in parts.items() if amount) or "nothing"
+
+
+@dataclass(frozen=True)
+class Supply:
+    """What a cluster has at its autoscaling maximum."""
+
+    total: Bundle
+    largest_node: Bundle
+    """The most of each resource on any one node: a task or an actor cannot span two."""
+    has_dashboard: bool = True
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What an experiment asks of a cluster at its worst moment."""
+
+    num_concurrent: int
+    trial: Bundle
+    """Held by each trial while it lives."""
+    train_worker: Bundle
+    num_train_workers: int
+    sampler: Bundle
+    """One actor (or task) that samples shards."""
+    feeder: Bundle = Bundle()
+    """What Ray Data needs beside its first actor to feed it: nothing for rows made by the trial itself."""
+    stops_early: bool = False
+    """Whether a scheduler may stop trials in the middle of a stage."""
+
+
+def problems(demand: Demand, supply: Supply) -> list[str]:
+    """Return why the cluster cannot run this, a sentence each with what to do; empty if it can."""
+    held = demand.trial * demand.num_concurrent
+    free = supply.total - held
+    if not held.fits_in(supply.total):
+        return [_too_many_trials(demand, supply)]
+    found = []
+    training = demand.train_worker * demand.num_train_workers
+    if not training.fits_in(free) or not demand.train_worker.fits_in(supply.largest_node):
+        found.append(
+            f"Training needs {training} ({demand.num_train_workers} worker(s) of {demand.train_worker} each), but "
+            f"{free} is free beside the trials and the largest node has {supply.largest_node}. "
+            "Lower resources.train_workers or resources.threads, or use a larger cluster."
+        )
+    if not demand.sampler.fits_in(free) or not demand.sampler.fits_in(supply.largest_node):
+        found.append(
+            f"Sampling needs {demand.sampler} for one actor, but {free} is free beside the trials and the largest node "
+            f"has {supply.largest_node}. Lower resources.threads, or use a larger cluster."
+        )
+    elif demand.feeder != Bundle():
+        pools = demand.sampler * demand.num_concurrent + demand.feeder
+        if not pools.fits_in(free):
+            found.append(
+                f"{demand.num_concurrent} trials may start an actor each ({demand.sampler}) before the tasks that feed "
+                f"them ({demand.feeder}), which then wait for ever: {pools} is needed, {free} is free. "
+                "Lower resources.max_concurrent_trials."
+            )
+    if demand.stops_early and demand.num_train_workers > 1 and not supply.has_dashboard:
+        found.append(
+            "Stopping a trial with several train workers leaks their resources unless Ray's dashboard runs. "
+            "Start Ray with the dashboard (pip install 'ray[default]'), or set resources.train_workers to 1."
+        )
+    return found
+
+
+def _too_many_trials(demand: Demand, supply: Supply) -> str:
+    if demand.trial.driver and supply.total.driver < demand.trial.driver:
+        return (
+            "The cluster has no `driver` resource, which trials hold while they live. Start its head with "
+            "--resources='{\"driver\": 1}' (cluster.yaml does)."
+        )
+    return (
+        f"{demand.num_concurrent} concurrent trials hold {demand.trial} each; the cluster has {supply.total}. "
+        "Lower resources.max_concurrent_trials."
+    )
+
+
+def stage_bundle(experiment: Experiment) -> Bundle:
+    """Return what one training worker or one sampling actor takes."""
+    if experiment.resources.device == "cuda":
+        return Bundle(gpus=1)
+    return Bundle(cpus=experiment.resources.threads)
+
+
+def capacity(experiment: Experiment, supply: Supply) -> int:
+    """Return how many trials the cluster can keep busy at once; at least 1."""
+    one = stage_bundle(experiment) * experiment.resources.train_workers
+    per_gpu = supply.total.gpus / one.gpus if one.gpus else math.inf
+    per_cpu = supply.total.cpus / one.cpus if one.cpus else math.inf
+    return max(1, math.floor(min(per_gpu, per_cpu, supply.total.driver / DRIVER_SHARE)))
+
+
+def num_concurrent(experiment: Experiment, supply: Supply, num_trials: int) -> int:
+    """Return how many trials run at a time."""
+    return min(num_trials, experiment.resources.max_concurrent_trials or capacity(experiment, supply))
+
+
+def demand_of(experiment: Experiment, supply: Supply, num_trials: int) -> Demand:
+    """Return what this experiment asks of a cluster."""
+    bundle = stage_bundle(experiment)
+    return Demand(
+        num_concurrent=num_concurrent(experiment, supply, num_trials),
+        trial=Bundle(driver=DRIVER_SHARE),
+        train_worker=bundle,
+        num_train_workers=experiment.resources.train_workers,
+        sampler=bundle,
+    )
+
+
+def preflight(experiment: Experiment, supply: Supply, num_trials: int) -> list[str]:
+    """Return why this experiment cannot run on this cluster; empty if it can."""
+    found = []
+    if experiment.resources.device == "cuda" and supply.total.gpus < 1:
+        found.append("resources.device is cuda, but the cluster has no GPU. Set it to cpu, or use a cluster with GPUs.")
+    limit, most = experiment.resources.max_concurrent_trials, capacity(experiment, supply)
+    if limit is not None and limit > most:
+        found.append(
+            f"resources.max_concurrent_trials is {limit}, but the cluster can keep {most} busy. "
+            f"Lower it to {most}, or leave it out."
+        )
+    return found or problems(demand_of(experiment, supply, num_trials), supply)

@@ -1,0 +1,90 @@
+"""What every function accepts as points: NumPy or torch, any real type, checked once at the door."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raycollapse.errors import RequestError
+
+Distance = Literal["l2", "cosine"]
+"""`l2`: the Euclidean distance. `cosine`: 1 - cos(x, y), in [0, 2]."""
+
+Points = NDArray[np.floating[Any]]  # (n, d) float32 or float64, C order, finite
+
+_EXACT_IN_FLOAT32 = (np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.float16)
+
+
+def as_points(values: Any, name: str = "features", minimum: int = 1) -> Points:
+    """Return `values` as finite (n, d) float32 or float64 in C order, without a copy where it is that already.
+
+    float64 stays float64; float16, bfloat16 and integers of up to 16 bits become float32, which holds them exactly.
+
+    Args:
+        values: (n, d) array or tensor, on any device.
+        name: what to call it in an error.
+        minimum: how many points there must be.
+    """
+    array = _to_numpy(values, name)
+    if array.ndim != 2:
+        raise RequestError(f"{name} has shape {array.shape}; it must be (n, d): one row per point. Reshape it.")
+    if array.shape[0] < minimum or array.shape[1] < 1:
+        raise RequestError(f"{name} has shape {array.shape}; at least {minimum} point(s) of 1 dimension are needed.")
+    points = np.ascontiguousarray(array, dtype=_float_type(array, name))
+    if not is_finite(points):
+        bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+        raise RequestError(
+            f"{name} holds NaN or infinity in {len(bad)} of {len(points)} rows, first in row {bad[0]}. "
+            "Remove those rows, or find what made them."
+        )
+    return points
+
+
+def is_finite(points: Points) -> bool:
+    """Return whether every value is finite, in one pass and without an array of booleans.
+
+    A sum is finite unless a term is not, or it overflows: only then is each value looked at.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(points.sum())) or bool(np.isfinite(points).all())
+
+
+def check_same_width(a: Points, b: Points, name_a: str, name_b: str) -> None:
+    """Raise RequestError unless both have the same number of dimensions."""
+    if a.shape[1] != b.shape[1]:
+        raise RequestError(
+            f"{name_a} has {a.shape[1]} dimensions and {name_b} has {b.shape[1]}; they must agree. "
+            "Extract both with the same feature extractor."
+        )
+
+
+def unit_rows(points: Points, name: str = "features") -> Points:
+    """Return the rows scaled to length 1 (computed in float64, returned in the type given): cosine's sphere."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", points, points, dtype=np.float64))
+    if not lengths.all():
+        row = int(np.flatnonzero(lengths == 0)[0])
+        raise RequestError(f"{name} has the zero vector in row {row}, which has no direction. Use metric l2.")
+    scaled: Points = (points / lengths[:, None]).astype(points.dtype, copy=False)
+    return scaled
+
+
+def check_distance(metric: str) -> None:
+    """Raise RequestError unless `metric` names a distance."""
+    if metric not in ("l2", "cosine"):
+        raise RequestError(f"metric is {metric!r}; it must be 'l2' or 'cosine'.")
+
+
+def _to_numpy(values: Any, name: str) -> NDArray[Any]:
+    if hasattr(values, "detach"):  # a torch tensor, known without importing torch
+        tensor = values.detach()
+        values = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).cpu().numpy()
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise RequestError(f"{name} holds values of type {array.dtype}; real numbers are needed.")
+    return array
+
+
+def _float_type(array: NDArray[Any], name: str) -> type[np.floating[Any]]:
+    if array.dtype == np.float32 or array.dtype.type in _EXACT_IN_FLOAT32:
+        return np.float32
+    return np.float64

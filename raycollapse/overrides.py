@@ -1,0 +1,75 @@
+"""Changing one value of a raw configuration by its dotted path: for `--set`, for `extends` and for sweeps alike."""
+
+from typing import Any
+
+import yaml
+
+from raycollapse.errors import RequestError
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Return the path and the value of `a.b=c`, the value read as YAML.
+
+    >>> parse_assignment("training.learning_rate=2e-3")
+    ('training.learning_rate', 0.002)
+    >>> parse_assignment("selection={name: threshold_decay, decay: 0.9}")
+    ('selection', {'name': 'threshold_decay', 'decay': 0.9})
+    """
+    path, equals, value = text.partition("=")
+    if not (path.strip() and equals):
+        raise RequestError(f"--set {text!r} is not an assignment. Write it as path=value, such as training.num_steps=100.")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RequestError(f"--set {text!r}: the value is not valid YAML ({error}).") from None
+    return path.strip(), _number(parsed)
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 2e-3 as text for want of a dot; a person means the number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of `raw` with the value at a dotted path replaced; a mapping with another `name` is replaced whole.
+
+    >>> set_path({"selection": "uniform"}, "selection.name", "greedy")
+    {'selection': {'name': 'greedy'}}
+    >>> set_path({"training": {"num_steps": 5}}, "training.batch_size", 8)
+    {'training': {'num_steps': 5, 'batch_size': 8}}
+    """
+    head, _, rest = path.partition(".")
+    if not rest:
+        return merge(raw, {head: value})
+    below = raw.get(head)
+    if below is None:
+        below = {}
+    elif isinstance(below, str):
+        below = {"name": below}
+    elif not isinstance(below, dict):
+        raise RequestError(f"{path} cannot be set: {head} is {below!r}, which has no fields. Set {head} as a whole.")
+    return {**raw, head: set_path(below, rest, value)}
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` on top, mapping by mapping; a mapping with another `name` replaces the earlier one.
+
+    >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
+    {'a': {'x': 1, 'y': 3}}
+    >>> merge({"s": {"name": "greedy", "first": 1}}, {"s": {"name": "uniform"}})
+    {'s': {'name': 'uniform'}}
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        earlier = merged.get(key)
+        both = isinstance(value, dict) and isinstance(earlier, dict)
+        if both and value.get("name", earlier.get("name")) == earlier.get("name"):
+            merged[key] = merge(earlier, value)
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,71 @@
+"""The plan: which stages an experiment needs, in all and after sharing, found by running its loops with nothing carried out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from raycollapse.backend import Backend, Unit
+from raycollapse.config import Experiment
+from raycollapse.stages.base import Stage
+from raycollapse.stages.imagesets import TrainSet
+from raycollapse.stages.measuring import MeasureStage
+from raycollapse.store import Store
+from raycollapse.trial import Trial
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of some trials amounts to."""
+
+    trials: list[Experiment]
+    num_in_all: Counter[str]
+    """Stages by kind, summed over trials as if each worked alone."""
+    shared: dict[tuple[str, str], Stage]
+    """The distinct stages, by kind and key."""
+
+    @property
+    def num_shared(self) -> Counter[str]:
+        """Distinct stages by kind."""
+        return Counter(kind for kind, _ in self.shared)
+
+    def num_done(self, store: Store) -> Counter[str]:
+        """Return how many of the distinct stages the store has, by kind."""
+        return Counter(kind for kind, key in self.shared if store.find(kind, key) is not None)
+
+
+class PlanBackend(Backend):
+    """Carries nothing out: it notes which stages would be made."""
+
+    def __init__(self) -> None:
+        self.stages: dict[tuple[str, str], Stage] = {}
+
+    def run(self, units: Sequence[Unit]) -> None:
+        self.stages |= {(stage.kind, stage.key): stage for unit in units for stage in unit}
+
+
+class PlannedTrial(Trial):
+    """A trial whose stages are only noted: there are no values to read and none to record."""
+
+    def _values(self, train_set: TrainSet, stages: list[MeasureStage]) -> dict[str, float]:
+        return {}
+
+    def record(self, generation: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+
+def stages_of(trial: Experiment) -> dict[tuple[str, str], Stage]:
+    """Return the stages of one trial, in the order they are first needed."""
+    backend = PlanBackend()
+    PlannedTrial(trial, backend).run()
+    return backend.stages
+
+
+def plan(trials: list[Experiment]) -> Plan:
+    """Return the plan of some trials."""
+    in_all: Counter[str] = Counter()
+    shared: dict[tuple[str, str], Stage] = {}
+    for trial in trials:
+        stages = stages_of(trial)
+        in_all.update(kind for kind, _ in stages)
+        shared.update(stages)
+    return Plan(trials, in_all, shared)

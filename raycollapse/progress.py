@@ -1,0 +1,96 @@
+"""What a person sees while an experiment runs: bars on a terminal, plain lines elsewhere."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Display(ABC):
+    """Shows how far each trial is."""
+
+    def __init__(self, console: Console, labels: Mapping[str, str], num_generations: int) -> None:
+        self.console = console
+        self.labels = labels
+        self.num_generations = num_generations
+        self._start = time.monotonic()
+        self._done: dict[str, int] = dict.fromkeys(labels, 0)
+
+    @abstractmethod
+    def show(self, trial_key: str, generation: int, verb: str) -> None:
+        """Take note that a trial has come to `verb` in a generation; `recorded` ends the generation."""
+
+    @abstractmethod
+    def fail(self, trial_key: str, reason: str) -> None:
+        """Take note that a trial has failed."""
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def remaining(self) -> str:
+        """Return the estimated time that is left, from the pace so far."""
+        done, total = sum(self._done.values()), len(self._done) * self.num_generations
+        if not done:
+            return "?"
+        seconds = (time.monotonic() - self._start) / done * (total - done)
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
+
+
+class PlainDisplay(Display):
+    """One line for each finished generation: for logs, CI and files."""
+
+    def show(self, trial_key: str, generation: int, verb: str) -> None:
+        if verb == "recorded":
+            self._done[trial_key] = max(generation, self._done[trial_key])
+            done, total = sum(self._done.values()), len(self._done) * self.num_generations
+            self.console.print(
+                f"[{done}/{total}] {self.labels[trial_key]}: generation {generation} of {self.num_generations}, "
+                f"about {self.remaining()} left",
+                highlight=False, markup=False,
+            )  # fmt: skip
+
+    def fail(self, trial_key: str, reason: str) -> None:
+        self.console.print(f"{self.labels[trial_key]} failed: {reason}", highlight=False, markup=False)
+
+
+class RichDisplay(Display):
+    """A bar for each trial, with the stage in hand, and one for all of them with the time left."""
+
+    def __init__(self, console: Console, labels: Mapping[str, str], num_generations: int) -> None:
+        super().__init__(console, labels, num_generations)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._progress = Progress(*columns, TextColumn("{task.fields[stage]}"), TimeElapsedColumn(), console=console)
+        self._bars: dict[str, TaskID] = {
+            key: self._progress.add_task(label, total=num_generations, stage="waiting") for key, label in labels.items()
+        }
+        total = len(labels) * num_generations
+        self._all = self._progress.add_task("[bold]all trials", total=total, stage="", visible=len(labels) > 1)
+
+    def __enter__(self) -> "RichDisplay":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, trial_key: str, generation: int, verb: str) -> None:
+        if verb == "recorded":
+            self._done[trial_key] = max(generation, self._done[trial_key])
+        finished = self._done[trial_key] == self.num_generations
+        stage = "done" if finished else f"generation {generation}: {verb}"
+        self._progress.update(self._bars[trial_key], completed=self._done[trial_key], stage=stage)
+        self._progress.update(self._all, completed=sum(self._done.values()), stage=f"about {self.remaining()} left")
+
+    def fail(self, trial_key: str, reason: str) -> None:
+        self._progress.update(self._bars[trial_key], stage=f"[red]failed: {reason.splitlines()[0][:60]}")
+
+
+def display_for(console: Console, labels: Mapping[str, str], num_generations: int) -> Display:
+    """Return the display that suits the console."""
+    kind = RichDisplay if console.is_terminal else PlainDisplay
+    return kind(console, labels, num_generations)

@@ -1,0 +1,136 @@
+"""Running an experiment from a configuration to its results: one trial or a thousand, here or on a cluster."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from raycollapse.backend import LocalBackend
+from raycollapse.config import Experiment, expand
+from raycollapse.continuation import check_continuation
+from raycollapse.errors import DamagedStageError, RequestError, StageError
+from raycollapse.progress import Display, display_for
+from raycollapse.report import trial_labels
+from raycollapse.stages.base import make
+from raycollapse.store import Store
+from raycollapse.tracking.base import Recorder
+from raycollapse.tracking.replay import replaying
+from raycollapse.tracking.records import TrialRecords
+from raycollapse.trial import Trial, real_stage
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[list[Experiment], Store, Display], None]
+"""Runs trials to their end; a failed one leaves its reason in its record."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    experiment: Experiment
+    store: Store
+    trials: list[Experiment]
+    failures: dict[str, str]
+    """Trial key -> reason, of the trials that failed."""
+    tracking_uri: str | None
+    """Where MLflow has the results; none if it was not asked for."""
+
+
+def run_here(experiment: Experiment, console: Console) -> Result:
+    """Run an experiment in this process, one trial after the other."""
+    return _run(experiment, console, _local_device(experiment), _run_here)
+
+
+def run_on_ray(experiment: Experiment, console: Console, address: str | None = None) -> Result:
+    """Run an experiment on the Ray cluster at `address`, or on one started on this machine for its length."""
+    from raycollapse.distributed.cluster import connected
+    from raycollapse.distributed.resources import preflight
+    from raycollapse.distributed.sweep import run_sweep
+
+    expand(experiment)  # a mistake in the file is told before a cluster is waited for
+    with connected(address) as supply:
+        has_gpu = supply.total.gpus >= 1
+        device: Literal["cpu", "cuda"] = "cuda" if experiment.resources.device == "cuda" else "cpu"
+        if experiment.resources.device == "auto":
+            device = "cuda" if has_gpu else "cpu"
+        trials = expand(experiment)
+        refusals = preflight(experiment.on(device), supply, len(trials))
+        if refusals:
+            raise RequestError("\n".join(refusals))
+        return _run(experiment, console, device, lambda trials, _, display: run_sweep(trials, supply, display))
+
+
+def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"], run: Run) -> Result:
+    trials = [trial.on(device) for trial in expand(experiment)]
+    store = Store(experiment.storage)
+    check_continuation(store, experiment.on(device), trials)
+    _load_data(store, trials)
+    for trial in trials:
+        _records(store, trial).write_config(trial.resolved())
+    labels = trial_labels([trial.resolved() for trial in trials])
+    keys = [trial.trial_key() for trial in trials]
+    recorder = _recorder(experiment, store)
+    names = dict(zip(keys, labels, strict=True))
+    with replaying(recorder, [_records(store, trial) for trial in trials]):
+        with display_for(console, names, experiment.num_generations) as display:
+            run(trials, store, display)
+    failures = {key: reason for key, t in zip(keys, trials, strict=True) if (reason := _records(store, t).read_failure())}
+    return Result(experiment, store, trials, failures, recorder.uri)
+
+
+def _run_here(trials: list[Experiment], store: Store, display: Display) -> None:
+    for trial in trials:
+        key, records = trial.trial_key(), _records(store, trial)
+
+        try:
+            Trial(trial, LocalBackend(store), partial(display.show, key)).run()
+            records.write_failure(None)
+        except (DamagedStageError, RequestError, StageError) as error:
+            records.write_failure(str(error))
+            display.fail(key, str(error))
+
+
+def _local_device(experiment: Experiment) -> Literal["cpu", "cuda"]:
+    import torch
+
+    if experiment.resources.device == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if experiment.resources.device == "cuda":
+        raise RequestError("resources.device is cuda, but this machine has no GPU. Set it to cpu or auto.")
+    return "cpu"
+
+
+def _load_data(store: Store, trials: list[Experiment]) -> None:
+    """Load, check and split each data source before any work starts: its errors are the request's."""
+    for stage in {real_stage(trial).key: (real_stage(trial), trial) for trial in trials}.values():
+        manifest = make(stage[0], store)
+        shape = tuple(manifest.facts["shape"])  # type: ignore[arg-type]
+        stage[1].denoiser.check_shape(shape)
+        for extractor in stage[1].spaces():
+            extractor.check_shape(shape)
+
+
+def _records(store: Store, trial: Experiment) -> TrialRecords:
+    return TrialRecords(store, trial.name, trial.trial_key())
+
+
+def _recorder(experiment: Experiment, store: Store) -> Recorder:
+    from raycollapse.tracking.base import NoRecorder
+
+    if not experiment.tracking.mlflow:
+        return NoRecorder()
+    from raycollapse.tracking.mlflow import MlflowRecorder
+
+    return MlflowRecorder(store, experiment)
+
+
+def default_storage() -> Path:
+    """Return where results go unless told otherwise."""
+    return Path("results").absolute()

@@ -1,0 +1,29 @@
+"""Selection strategies: what the next generation is trained on."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from raycollapse.schema import Family
+from raycollapse.selection.base import SelectionStrategy
+from raycollapse.selection.greedy import Greedy
+from raycollapse.selection.keep_all import KeepAll
+from raycollapse.selection.pool import Features, Indices, Pool
+from raycollapse.selection.threshold_decay import ThresholdDecay
+from raycollapse.selection.uniform import Uniform
+
+AnyStrategy = Annotated[
+    KeepAll | Uniform | Greedy | ThresholdDecay, Field(discriminator="name"), Family(SelectionStrategy)
+]
+
+__all__ = [
+    "AnyStrategy",
+    "Features",
+    "Greedy",
+    "Indices",
+    "KeepAll",
+    "Pool",
+    "SelectionStrategy",
+    "ThresholdDecay",
+    "Uniform",
+]

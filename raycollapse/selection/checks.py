@@ -1,0 +1,35 @@
+"""What is refused before a selection starts."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raycollapse.errors import RequestError
+
+
+def check_num_select(num_select: int, num_points: int) -> None:
+    """Raise RequestError unless 1 <= num_select <= num_points."""
+    if not 1 <= num_select <= num_points:
+        raise RequestError(
+            f"num_select is {num_select}; with {num_points} candidates it must lie in 1..{num_points}. "
+            "Select fewer, or offer more candidates (the paradigm's oversample)."
+        )
+
+
+def check_row(row: int, num_points: int, name: str) -> None:
+    """Raise RequestError unless `row` is a row of the points."""
+    if not 0 <= row < num_points:
+        raise RequestError(f"{name} is {row}; with {num_points} candidates it must lie in 0..{num_points - 1}.")
+
+
+def check_order(order: NDArray[np.int64], num_points: int) -> None:
+    """Raise RequestError unless `order` is a permutation of 0..num_points - 1."""
+    if order.shape != (num_points,) or order.dtype.kind not in "iu":
+        raise RequestError(
+            f"order has shape {order.shape} and type {order.dtype}; it must be a permutation of the {num_points} rows."
+        )
+    valid = order[(order >= 0) & (order < num_points)]
+    if len(np.unique(valid)) != num_points:
+        raise RequestError(
+            f"order is no permutation of 0..{num_points - 1}: {num_points - len(np.unique(valid))} rows are missing. "
+            "Use rng.permutation(n)."
+        )

@@ -1,0 +1,59 @@
+"""Features of one shard in one space: extracted in the pass that sampled it, or later when a new space is asked for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from raycollapse.data.shards import read_shard
+from raycollapse.errors import StageError
+from raycollapse.features import FeatureExtractor
+from raycollapse.schema import Json
+from raycollapse.selection.pool import Features
+from raycollapse.stages.base import Stage, stage_folder
+from raycollapse.store import Store
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One committed Parquet file of images: the stage that wrote it, and its name there."""
+
+    kind: str
+    key: str
+    file: str
+    num: int
+
+    def path(self, store: Store) -> Path:
+        """Return a local path to the verified file."""
+        return store.folder(self.kind, self.key) / self.file
+
+
+@dataclass(frozen=True)
+class FeaturesStage(Stage):
+    """(n, d) float32 features of a shard, as `features.npy`."""
+
+    kind: ClassVar[str] = "features"
+
+    shard: Shard
+    extractor: FeatureExtractor
+    device: str
+
+    def identity(self) -> dict[str, Json]:
+        return {
+            "extractor": self.extractor.identity(),
+            "device": self.device,
+            "input": [self.shard.key, self.shard.file],
+        }
+
+    def write(self, store: Store, folder: Path) -> dict[str, Json]:
+        features = self.extractor.extract(read_shard(self.shard.path(store)).images)
+        if not np.isfinite(features).all():
+            raise StageError(f"{self.extractor.name} gave non-finite features for {self.shard.file} of {self.shard.key[:12]}.")
+        np.save(folder / "features.npy", features, allow_pickle=False)
+        return {"num": len(features), "dim": features.shape[1], "space": self.extractor.space}
+
+    def load(self, store: Store) -> Features:
+        """Return the stored features, (n, d) float32."""
+        features: Features = np.load(stage_folder(self, store) / "features.npy", allow_pickle=False)
+        return features

@@ -1,0 +1,60 @@
+"""Generation 0: the real data, split into a train set and held-out images, as shards like any other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from raycollapse.data import DataSource
+from raycollapse.data.base import Loaded
+from raycollapse.data.shards import write_shard
+from raycollapse.schema import Json
+from raycollapse.stages.base import Stage
+from raycollapse.stages.features import Shard
+from raycollapse.stages.imagesets import ImageSet
+from raycollapse.store import Store
+
+
+@dataclass(frozen=True)
+class RealStage(Stage):
+    """Loads, checks and splits a data source; writes `train-*.parquet` and `held_out-*.parquet`."""
+
+    kind: ClassVar[str] = "real"
+
+    data: DataSource
+    seed: int
+    shard_size: int
+
+    def identity(self) -> dict[str, Json]:
+        return {"data": self.data.identity(), "seed": self.seed, "shard_size": self.shard_size}
+
+    def write(self, store: Store, folder: Path) -> dict[str, Json]:
+        train, held_out = self.data.split(self.seed)
+        self._write_shards(folder, "train", train)
+        self._write_shards(folder, "held_out", held_out)
+        return {"num_train": len(train.images), "num_held_out": len(held_out.images), "shape": list(train.images.shape[1:])}
+
+    def _write_shards(self, folder: Path, name: str, loaded: Loaded) -> None:
+        for index, start in enumerate(range(0, len(loaded.images), self.shard_size)):
+            rows = slice(start, start + self.shard_size)
+            labels = None if loaded.labels is None else loaded.labels[rows]
+            write_shard(folder / _file(name, index), loaded.images[rows], labels)
+
+    def train(self) -> ImageSet:
+        """Return the reference to the real train set, N images."""
+        return self._image_set("train", self.data.num_train)
+
+    def held_out(self) -> ImageSet:
+        """Return the reference to the held-out real images."""
+        return self._image_set("held_out", self.data.resolved_num_held_out)
+
+    def _image_set(self, name: str, num: int) -> ImageSet:
+        starts = range(0, num, self.shard_size)
+        shards = tuple(
+            Shard(self.kind, self.key, _file(name, index), min(self.shard_size, num - start))
+            for index, start in enumerate(starts)
+        )
+        return ImageSet(shards, num, generation=0)
+
+
+def _file(name: str, index: int) -> str:
+    return f"{name}-{index:05d}.parquet"

@@ -1,0 +1,35 @@
+"""A sweep: which fields vary, and over what."""
+
+import itertools
+from typing import Any
+
+from pydantic import field_validator
+
+from raycollapse.schema import Config
+
+
+class Sweep(Config):
+    """A grid: one trial for each combination of the values of its fields."""
+
+    grid: dict[str, list[Any]]
+    """Dotted path of a field -> the values it takes."""
+
+    @field_validator("grid")
+    @classmethod
+    def _grid_has_points(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        if not grid:
+            raise ValueError("the grid is empty; name at least one field and its values, or leave out `sweep`")
+        for path, values in grid.items():
+            if not values:
+                raise ValueError(f"the grid lists no value for {path}; give at least one")
+            if path.partition(".")[0] in ("sweep", "name", "storage", "tracking", "num_generations", "metrics"):
+                raise ValueError(f"{path} cannot vary between trials of one sweep")
+        return grid
+
+    def points(self) -> list[dict[str, Any]]:
+        """Return every combination, the last field varying fastest."""
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+    def num_points(self) -> int:
+        """Return the number of trials."""
+        return len(self.points())

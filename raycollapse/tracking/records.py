@@ -1,0 +1,93 @@
+"""The record of a trial: JSON lines in the storage, one per generation. Everything shown elsewhere is replayed from it.
+
+A generation recorded again keeps the timestamp it had, so that a replay into MLflow doubles nothing.
+"""
+
+import json
+import time
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from raycollapse.schema import Json
+from raycollapse.store import Store
+
+
+class GenerationRecord(BaseModel):
+    """One generation of one trial."""
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+
+    generation: int
+    timestamp: float = Field(default_factory=time.time)
+    """Seconds since the epoch."""
+    metrics: dict[str, float]
+    stages: dict[str, str]
+    """Role -> `<kind>/<key>` of the stage in the store."""
+    artifacts: dict[str, str] = {}
+    """File name -> `<kind>/<key>` of the stage that holds it."""
+
+    @field_serializer("metrics")
+    def _strict_json(self, metrics: dict[str, float]) -> dict[str, Json]:
+        """JSON has no NaN or infinity: they are written as text, which validation reads back."""
+        return {name: value if abs(value) < float("inf") else str(value) for name, value in metrics.items()}
+
+
+class TrialRecords:
+    """`<storage>/experiments/<experiment>/<trial_key>/`: `config.json`, `records.jsonl`, and what recorders keep."""
+
+    def __init__(self, store: Store, experiment: str, trial_key: str) -> None:
+        self.store = store
+        self.experiment = experiment
+        self.trial_key = trial_key
+        self.path = f"experiments/{experiment}/{trial_key}"
+
+    def read(self) -> list[GenerationRecord]:
+        """Return the generations recorded so far, in order."""
+        try:
+            lines = self.store.files.read(f"{self.path}/records.jsonl").splitlines()
+        except FileNotFoundError:
+            return []
+        return sorted((GenerationRecord.model_validate_json(line) for line in lines), key=lambda r: r.generation)
+
+    def add(self, record: GenerationRecord) -> GenerationRecord:
+        """Record a generation; metrics and the timestamp that it had from an earlier run are kept."""
+        known = {earlier.generation: earlier for earlier in self.read()}
+        if earlier := known.get(record.generation):
+            record = record.model_copy(
+                update={
+                    "timestamp": earlier.timestamp,
+                    "metrics": {**earlier.metrics, **record.metrics},
+                    "stages": {**earlier.stages, **record.stages},
+                }
+            )
+        known[record.generation] = record
+        lines = [known[generation].model_dump_json() for generation in sorted(known)]
+        self.store.files.write(f"{self.path}/records.jsonl", ("\n".join(lines) + "\n").encode())
+        return record
+
+    def read_config(self) -> dict[str, Any] | None:
+        """Return the resolved configuration that this trial ran with; none if it never started."""
+        config: dict[str, Any] | None = self.store.read_json(f"{self.path}/config.json")
+        return config
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Keep the resolved configuration."""
+        self.store.write_json(f"{self.path}/config.json", config)
+
+    def read_failure(self) -> str | None:
+        """Return why the last run of this trial failed; none if it did not."""
+        failure = self.store.read_json(f"{self.path}/failure.json")
+        return None if failure is None else json.loads(json.dumps(failure))["reason"]
+
+    def write_failure(self, reason: str | None) -> None:
+        """Note why this trial failed, or forget an earlier failure."""
+        if reason is None:
+            self.store.files.remove(f"{self.path}/failure.json")
+        else:
+            self.store.write_json(f"{self.path}/failure.json", {"reason": reason})
+
+
+def trial_keys(store: Store, experiment: str) -> list[str]:
+    """Return the keys of the trials that an experiment has in a storage."""
+    return [key for key in store.files.children(f"experiments/{experiment}") if "." not in key]

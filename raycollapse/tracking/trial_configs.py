@@ -1,0 +1,73 @@
+"""The resolved configurations of trials, flattened and compared: what tells the trials of an experiment apart."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from raycollapse.config import Experiment
+
+Leaves = dict[str, Any]
+"""Dotted path -> value."""
+
+MAY_CHANGE = ("resources.num_actors", "resources.max_concurrent_trials", "training.checkpoint_steps")
+"""Settings that may differ between runs of one trial, beside the extension fields."""
+
+
+def leaves(config: Mapping[str, Any]) -> Leaves:
+    """Return what is fixed for a trial: its configuration without the fields that a later run may change."""
+    fields = {k: v for k, v in config.items() if k not in Experiment.EXTENSION_FIELDS or k == "resources"}
+    return {path: value for path, value in _flatten(fields, "") if path not in MAY_CHANGE}
+
+
+def _flatten(fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Leaves]:
+    """Return, by trial, the leaves that tell it from the others beside paradigm, strategy and seed.
+
+    Fields that only one member of a family has are no difference: the member's name says it already. So leaves below
+    `selection`, `data`, ... are compared among the trials that have the same member there.
+    """
+    flat = {key: leaves(config) for key, config in configs.items()}
+    shown: dict[str, Leaves] = {key: {} for key in flat}
+    for path in sorted({path for own in flat.values() for path in own} - {"seed", "paradigm.name", "selection.name"}):
+        for key, own in flat.items():
+            if path in own and any(_differ(own, other, path) for other in flat.values()):
+                shown[key][path.removesuffix(".name")] = own[path]
+    return shown
+
+
+def _differ(own: Leaves, other: Leaves, path: str) -> bool:
+    member = f"{path.partition('.')[0]}.name"
+    same_member = path == member or own.get(member) == other.get(member)
+    return same_member and own[path] != other.get(path)
+
+
+def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return, by trial, `paradigm, strategy` and whatever else tells it from the others; seeds are replicates.
+
+    Two trials with the same label and seed (of two versions of this package, say) are told apart by their keys.
+    """
+    differing = differences(configs)
+    names = _short_names({path for own in differing.values() for path in own})
+    written: dict[str, str] = {}
+    for key, config in configs.items():
+        extra = [f"{names[path]}={value}" for path, value in differing[key].items()]
+        written[key] = ", ".join([config["paradigm"]["name"], config["selection"]["name"], *extra])
+    seen = [(written[key], config.get("seed")) for key, config in configs.items()]
+    twice = {key for key, config in configs.items() if seen.count((written[key], config.get("seed"))) > 1}
+    return {key: f"{label} ({key[:6]})" if key in twice else label for key, label in written.items()}
+
+
+def _short_names(paths: set[str]) -> dict[str, str]:
+    """Return each path's last part where that says enough: `decay` for `selection.decay`.
+
+    >>> sorted(_short_names({"selection.decay", "data.num_train"}).values())
+    ['decay', 'num_train']
+    """
+    last = [path.rpartition(".")[2] for path in paths]
+    return {path: path if last.count(path.rpartition(".")[2]) > 1 else path.rpartition(".")[2] for path in paths}

@@ -1,0 +1,174 @@
+"""A trial: one loop with one configuration. It turns the loop's verbs into stages and keeps the record."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from raycollapse.backend import Backend, Unit
+from raycollapse.config import Experiment
+from raycollapse.errors import DamagedStageError
+from raycollapse.features import FeatureExtractor
+from raycollapse.loop import collapse
+from raycollapse.metrics import Metric
+from raycollapse.stages.base import Stage
+from raycollapse.stages.features import FeaturesStage, Shard
+from raycollapse.stages.imagesets import ImageSet, TrainSet
+from raycollapse.stages.measuring import MeasureStage
+from raycollapse.stages.picturing import PictureStage
+from raycollapse.stages.real import RealStage
+from raycollapse.stages.sampling import SampleStage
+from raycollapse.stages.selecting import SelectStage
+from raycollapse.stages.training import TrainStage
+from raycollapse.tracking.records import GenerationRecord, TrialRecords
+
+MAX_REPAIRS = 20
+"""How many damaged stages one run of a trial makes anew before it gives up on the disk."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Trial:
+    """The loop's verbs for one configuration, carried out by a backend (see `loop.Verbs`)."""
+
+    experiment: Experiment
+    """One trial's configuration: no sweep, and a device that is decided."""
+    backend: Backend
+    on_progress: Callable[[int, str], None] = lambda generation, verb: None
+    """Told the generation and what is being done in it, before it is done; `recorded` once a generation is complete."""
+    _generation: int = 0
+    _stages: dict[str, Stage] = field(default_factory=dict)
+    """The stages of the generation in hand, by role."""
+
+    def run(self) -> None:
+        """Run the loop from the beginning; what is in the store already is only looked up.
+
+        A stage found damaged has been set aside by then, so starting over makes it anew, and nothing else.
+        """
+        for _ in range(MAX_REPAIRS):
+            try:
+                return collapse(self, self.experiment.paradigm, self.experiment.num_generations)
+            except DamagedStageError as error:
+                log.warning("%s", error)
+        raise DamagedStageError(f"More than {MAX_REPAIRS} stages in {self.experiment.storage} were damaged. Check the disk.")
+
+    def real_data(self) -> tuple[ImageSet, ImageSet]:
+        stage = real_stage(self.experiment)
+        self.on_progress(0, "load")
+        self.backend.run([(stage,)])
+        real, held_out = stage.train(), stage.held_out()
+        self.backend.run([self._features(shard, self.experiment.spaces()) for s in (real, held_out) for shard in s.shards])
+        return real, held_out
+
+    def train(self, train_set: TrainSet, generation: int) -> str:
+        own, resources = self.experiment, self.experiment.resources
+        self._generation = generation
+        self.on_progress(generation, "train")
+        stage = TrainStage(
+            train_set, own.denoiser, own.training, own.seed, generation,
+            own.device, resources.threads, resources.train_workers,
+        )  # fmt: skip
+        self.backend.run([(stage,)])
+        self._stages = {"train": stage}
+        return stage.key
+
+    def sample(self, snapshot: str, generation: int, is_last: bool) -> ImageSet:
+        self.on_progress(generation, "sample")
+        num = self.experiment.num_train if is_last else self._num_candidates()
+        num_shards = math.ceil(num / self.experiment.sampling.shard_size)
+        stages = [self._sample_stage(snapshot, generation, index) for index in range(num_shards)]
+        self.backend.run([(stage, *self._features_of(stage)) for stage in stages])
+        self._stages |= {f"sample-{stage.index:05d}": stage for stage in stages}
+        return ImageSet(tuple(stage.shard() for stage in stages), num, generation)
+
+    def measure(
+        self, real: ImageSet, held_out: ImageSet, train_set: TrainSet, synthetic: ImageSet
+    ) -> Mapping[str, float]:
+        own, resources = self.experiment, self.experiment.resources
+        self.on_progress(self._generation, "measure")
+        measured = synthetic.first(own.num_train)
+        stages = [
+            MeasureStage(
+                metric, metric.features or own.features, real, held_out, train_set, measured,
+                own.device, resources.threads,
+            )
+            for metric in own.metrics
+        ]  # fmt: skip
+        picture = PictureStage(own.features, train_set, measured, own.device, resources.threads)
+        self.backend.run([(*stages, picture)])
+        self._stages |= {_role(stage.metric): stage for stage in stages} | {"picture": picture}
+        return self._values(train_set, stages)
+
+    def record(self, generation: int, metrics: Mapping[str, float]) -> None:
+        costs = self._costs()
+        pictures = self.backend.manifest(self._stages["picture"])
+        record = GenerationRecord(
+            generation=generation,
+            metrics={**metrics, **costs},
+            stages={role: f"{stage.kind}/{stage.key}" for role, stage in self._stages.items()},
+            artifacts={str(name): f"picture/{pictures.key}" for name in pictures.files},
+        )
+        records = TrialRecords(self.backend.store, self.experiment.name, self.experiment.trial_key())
+        records.add(record)
+        self.on_progress(generation, "recorded")
+
+    def select(self, pool: tuple[ImageSet, ...], generation: int) -> TrainSet:
+        self.on_progress(generation, "select")
+        own, resources = self.experiment, self.experiment.resources
+        stage = SelectStage(
+            pool, own.selection, own.features, own.num_train, own.seed, generation, own.device, resources.threads
+        )
+        self.backend.run([(stage,)])
+        return stage.train_set()
+
+    def _num_candidates(self) -> int:
+        wanted = self.experiment.selection.num_candidates(self.experiment.num_train, self.experiment.paradigm.oversample)
+        return max(wanted, self.experiment.num_train)
+
+    def _sample_stage(self, snapshot: str, generation: int, index: int) -> SampleStage:
+        own, resources = self.experiment, self.experiment.resources
+        return SampleStage(snapshot, own.sampling, own.seed, generation, index, own.device, resources.threads)
+
+    def _features_of(self, stage: SampleStage) -> Unit:
+        """Measured spaces are needed for the first N samples only; the selection's for all of them."""
+        is_measured = stage.index * self.experiment.sampling.shard_size < self.experiment.num_train
+        return self._features(stage.shard(), self.experiment.spaces()[: None if is_measured else 1])
+
+    def _features(self, shard: Shard, spaces: list[FeatureExtractor]) -> Unit:
+        return tuple(FeaturesStage(shard, space, self.experiment.device) for space in spaces)
+
+    def _values(self, train_set: TrainSet, stages: list[MeasureStage]) -> dict[str, float]:
+        metrics = {"selection/real_share": self._real_share(train_set)}
+        for stage in stages:
+            metrics |= stage.load(self.backend.store)
+        return metrics
+
+    def _real_share(self, train_set: TrainSet) -> float:
+        """Return the share of real images in this generation's own train set."""
+        if train_set.selection is None:
+            return 1.0
+        manifest = self.backend.store.find("select", train_set.selection)
+        if manifest is None:
+            raise DamagedStageError(f"select/{train_set.selection} is missing; it has to be made anew.")
+        return cast(float, manifest.facts["real_share"])
+
+    def _costs(self) -> dict[str, float]:
+        """Return what this generation's stages took when they were made, in this run or an earlier one."""
+        seconds: dict[str, float] = {"train": 0.0, "sample": 0.0}
+        for stage in self._stages.values():
+            if stage.kind in seconds:
+                seconds[stage.kind] += self.backend.manifest(stage).seconds
+        num_gpus = 1 if self.experiment.device == "cuda" else 0
+        gpu_seconds = num_gpus * (seconds["train"] * self.experiment.resources.train_workers + seconds["sample"])
+        return {f"cost/{kind}_seconds": value for kind, value in seconds.items()} | {"cost/gpu_seconds": gpu_seconds}
+
+
+def _role(metric: Metric) -> str:
+    return f"measure-{metric.name}" + (f"-{metric.features.name}" if metric.features is not None else "")
+
+
+def real_stage(experiment: Experiment) -> RealStage:
+    """Return the stage of generation 0."""
+    return RealStage(experiment.data, experiment.seed, experiment.sampling.shard_size)
