@@ -1,5 +1,7 @@
 """What can go wrong, by who can put it right."""
 
+import traceback
+
 
 class RequestError(ValueError):
     """The request cannot be carried out as it stands: the message says what is wrong, what is allowed, what to do."""
@@ -11,3 +13,10 @@ class StageError(RuntimeError):
 
 class DamagedStageError(RuntimeError):
     """A stored file is truncated or altered; its stage has been set aside and has to be made anew."""
+
+
+def describe(error: Exception) -> str:
+    """Return an error as text for a person: our own in their words, any other with where it was raised."""
+    if isinstance(error, RequestError | StageError | DamagedStageError):
+        return str(error)
+    return "".join(traceback.format_exception(error)).rstrip()

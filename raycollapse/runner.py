@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
@@ -12,14 +11,14 @@ from rich.console import Console
 from raycollapse.backend import LocalBackend
 from raycollapse.config import Experiment, expand
 from raycollapse.continuation import check_continuation
-from raycollapse.errors import DamagedStageError, RequestError, StageError
+from raycollapse.errors import RequestError, describe
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.stages.base import make
 from raycollapse.store import Store
-from raycollapse.tracking.base import Recorder
-from raycollapse.tracking.replay import replaying
+from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
+from raycollapse.tracking.replay import replaying
 from raycollapse.trial import Trial, real_stage
 
 log = logging.getLogger(__name__)
@@ -34,9 +33,10 @@ class Result:
 
     experiment: Experiment
     store: Store
-    trials: list[Experiment]
     failures: dict[str, str]
-    """Trial key -> reason, of the trials that failed."""
+    """Label -> reason, of the trials that failed."""
+    has_records: bool
+    """Whether any generation of any trial was recorded."""
     tracking_uri: str | None
     """Where MLflow has the results; none if it was not asked for."""
 
@@ -74,13 +74,15 @@ def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"
         _records(store, trial).write_config(trial.resolved())
     labels = trial_labels([trial.resolved() for trial in trials])
     keys = [trial.trial_key() for trial in trials]
-    recorder = _recorder(experiment, store)
+    recorder = open_recorder(experiment, store)
     names = dict(zip(keys, labels, strict=True))
     with replaying(recorder, [_records(store, trial) for trial in trials]):
         with display_for(console, names, experiment.num_generations) as display:
             run(trials, store, display)
-    failures = {key: reason for key, t in zip(keys, trials, strict=True) if (reason := _records(store, t).read_failure())}
-    return Result(experiment, store, trials, failures, recorder.uri)
+    reasons = {label: _records(store, trial).read_failure() for label, trial in zip(labels, trials, strict=True)}
+    failures = {label: reason for label, reason in reasons.items() if reason is not None}
+    has_records = any(_records(store, trial).read() for trial in trials)
+    return Result(experiment, store, failures, has_records, recorder.uri)
 
 
 def _run_here(trials: list[Experiment], store: Store, display: Display) -> None:
@@ -90,9 +92,9 @@ def _run_here(trials: list[Experiment], store: Store, display: Display) -> None:
         try:
             Trial(trial, LocalBackend(store), partial(display.show, key)).run()
             records.write_failure(None)
-        except (DamagedStageError, RequestError, StageError) as error:
-            records.write_failure(str(error))
-            display.fail(key, str(error))
+        except Exception as error:  # noqa: BLE001 (a bug in a strategy of somebody's fails that trial, not the sweep)
+            records.write_failure(describe(error))
+            display.fail(key, describe(error))
 
 
 def _local_device(experiment: Experiment) -> Literal["cpu", "cuda"]:
@@ -119,18 +121,3 @@ def _load_data(store: Store, trials: list[Experiment]) -> None:
 
 def _records(store: Store, trial: Experiment) -> TrialRecords:
     return TrialRecords(store, trial.name, trial.trial_key())
-
-
-def _recorder(experiment: Experiment, store: Store) -> Recorder:
-    from raycollapse.tracking.base import NoRecorder
-
-    if not experiment.tracking.mlflow:
-        return NoRecorder()
-    from raycollapse.tracking.mlflow import MlflowRecorder
-
-    return MlflowRecorder(store, experiment)
-
-
-def default_storage() -> Path:
-    """Return where results go unless told otherwise."""
-    return Path("results").absolute()

@@ -91,6 +91,8 @@ def _data_files(path: Path) -> list[Path]:
     """Return the files that hold the data: `path` itself, or all images or all Parquet files below it."""
     if path.is_file():
         return [path]
+    if not path.exists():
+        raise RequestError(f"{path} is not there, on this machine. Put it where every machine sees it under this path.")
     files = sorted(_visible_files(path), key=lambda file: file.relative_to(path).as_posix())
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     tables = [file for file in files if file.suffix.lower() == ".parquet"]

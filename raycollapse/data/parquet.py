@@ -32,15 +32,14 @@ def parquet_shape(path: Path) -> tuple[int, ...]:
     """Return the (H, W, C) or (d,) of the first row, without reading the others."""
     import pyarrow.parquet as pq
 
-    with reading(path):
-        schema = pq.read_schema(path)
-        if shape := _tensor_shape(schema):
+    with reading(path), pq.ParquetFile(path) as file:
+        if shape := _tensor_shape(file.schema_arrow):
             return shape
-        column = _image_column(path, schema)
-        first_rows = next(pq.ParquetFile(path).iter_batches(batch_size=1, columns=[column], use_threads=False), None)
-    if first_rows is None:
-        raise RequestError(f"{path} holds no rows; at least one is needed.")
-    return next(_decoded(first_rows[column], f"{path}, column {column}", None))[1].shape
+        column = _image_column(path, file.schema_arrow)
+        first_rows = next(file.iter_batches(batch_size=1, columns=[column], use_threads=False), None)
+        if first_rows is None:
+            raise RequestError(f"{path} holds no rows; at least one is needed.")
+        return next(_decoded(first_rows[column], f"{path}, column {column}", None))[1].shape
 
 
 def _tensor_shape(schema: Any) -> tuple[int, ...] | None:
@@ -55,8 +54,9 @@ def _read_encoded(path: Path, schema: Any, image_size: int | None) -> Loaded:
     import pyarrow.parquet as pq
 
     image_column = _image_column(path, schema)
-    label_column = next((name for name in _LABEL_NAMES if name in schema.names), None)
-    table = pq.read_table(path, columns=[image_column, *filter(None, [label_column])], use_threads=False)
+    label_column = _label_column(schema)
+    with pq.ParquetFile(path) as file:
+        table = file.read([image_column, *filter(None, [label_column])], use_threads=False)
     if len(table) == 0:
         raise RequestError(f"{path} holds no rows; at least one is needed.")
     images = stack(_decoded(table[image_column], f"{path}, column {image_column}", image_size), len(table))
@@ -75,6 +75,14 @@ def _image_column(path: Path, schema: Any) -> str:
         "`image`, of encoded images (binary, or a struct with binary `bytes`), or a fixed_shape_tensor column `image` "
         "or `vector`."
     )
+
+
+def _label_column(schema: Any) -> str | None:
+    """Return the column of class numbers; labels of other kinds are of no use here, and no harm."""
+    import pyarrow as pa
+
+    integers = [field.name for field in schema if pa.types.is_integer(field.type)]
+    return next((name for name in _LABEL_NAMES if name in integers), None)
 
 
 def _is_encoded(kind: Any) -> bool:

@@ -47,8 +47,8 @@ def read_shard(path: Path) -> Loaded:
     """Read a shard back; the arrays are read-only views of Arrow's memory, not copies."""
     import pyarrow.parquet as pq
 
-    with reading(path):
-        table = pq.read_table(path, memory_map=True, use_threads=False)
+    with reading(path), pq.ParquetFile(path, memory_map=True) as file:
+        table = file.read(use_threads=False)
     labels = table["label"].to_numpy() if "label" in table.column_names else None
     if "image" in table.column_names:
         return Loaded.of_images(_tensors(table["image"], path), labels, str(path))
@@ -75,6 +75,8 @@ def _tensors(column: Any, path: Path) -> NDArray[Any]:
     import pyarrow as pa
 
     if not isinstance(column.type, pa.FixedShapeTensorType):
-        raise RequestError(f"{path}: column type {column.type} is not a fixed_shape_tensor.")
+        raise RequestError(f"{path} has a column of type {column.type}; a shard's is a fixed_shape_tensor.")
+    if any(chunk.null_count or chunk.storage.flatten().null_count for chunk in column.chunks):
+        raise RequestError(f"{path} holds nulls. Remove the rows that do.")  # they would read as zeros
     arrays = [chunk.to_numpy_ndarray() for chunk in column.chunks]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

@@ -71,9 +71,9 @@ class TrainData:
         standardisation = Standardisation.of(vectors)
         return cls(torch.from_numpy(standardisation.apply(vectors)).to(device), standardisation)
 
-    def gather(self, indices: NDArray[np.int64]) -> Tensor:
-        """Return float (B, C, H, W) in [-1, 1], or (B, d)."""
-        batch = self.values[torch.from_numpy(indices).to(self.values.device)]
+    def gather(self, indices: Tensor) -> Tensor:
+        """Return float (B, C, H, W) in [-1, 1], or (B, d), of (B,) indices on the same device."""
+        batch = self.values[indices]
         return batch.float() / 127.5 - 1.0 if self.standardisation is None else batch
 
 

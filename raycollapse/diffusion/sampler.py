@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raycollapse.diffusion.base import Device
+from raycollapse.diffusion.process import require_device, to_device
 from raycollapse.diffusion.sampling import Sampling
 from raycollapse.diffusion.snapshot import Snapshot, load_snapshot
 from raycollapse.errors import StageError
@@ -27,6 +28,7 @@ def sample(
     on nothing but these arguments: not on other shards, nor on who samples it. It is drawn on the CPU, so it is the
     same on every GPU model.
     """
+    require_device(device)
     snapshot = _loaded(snapshot_folder.resolve(), _written_at(snapshot_folder), device)
     sampling.check_request(cast(int, snapshot.noise_schedule["num_train_timesteps"]), device)
     generator = torch.Generator().manual_seed(seed)
@@ -64,8 +66,9 @@ def _sample_batch(
     scheduler.set_timesteps(sampling.num_steps)
     extra: dict[str, Any] = {"generator": generator}
     if sampling.scheduler == "ddim":
-        extra["eta"] = sampling.eta or 0.0
-    x = torch.randn((size, num_channels, *sides), generator=generator).to(device)
+        # With x_0 clipped, the noise must be derived from it anew; otherwise the two disagree and variance is lost.
+        extra |= {"eta": sampling.eta or 0.0, "use_clipped_model_output": True}
+    x = to_device(torch.randn((size, num_channels, *sides), generator=generator), device)
     for t in scheduler.timesteps:
         timesteps = torch.full((size,), int(t), dtype=torch.int64, device=device)
         with _autocast(sampling, device):

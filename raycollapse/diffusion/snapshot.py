@@ -36,7 +36,8 @@ class Standardisation:
         """Return the moments of (N, d) vectors; a coordinate that never varies keeps its scale."""
         std = vectors.std(axis=0, dtype=np.float64)
         mean = vectors.mean(axis=0, dtype=np.float64)
-        return cls(mean.astype(np.float32), np.where(std > 0.0, std, 1.0).astype(np.float32))
+        scale = std.astype(np.float32)
+        return cls(mean.astype(np.float32), np.where(scale > 0.0, scale, np.float32(1.0)))
 
     def apply(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (N, d) with mean 0 and standard deviation 1."""

@@ -24,8 +24,10 @@ TENSORS, DESCRIPTION = "state.safetensors", "state.json"
 class TrainingState:
     """Everything that changes while training. Random states are no part of it: see `batches`."""
 
+    module: nn.Module
+    """The network itself."""
     model: nn.Module
-    """As prepared by Accelerate."""
+    """The network as prepared by Accelerate: it synchronises workers and casts."""
     optimizer: Any
     """AdamW, as prepared by Accelerate."""
     accelerator: Accelerator
@@ -38,11 +40,10 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
     """The loss of every step done, averaged over the workers."""
 
-    @property
-    def module(self) -> nn.Module:
-        """The network without Accelerate's wrapping."""
-        module: nn.Module = self.accelerator.unwrap_model(self.model)
-        return module
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Set the learning rate of the next step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
 
     def sampled_weights(self) -> dict[str, Tensor]:
         """Return the weights to sample from, on the CPU: the EMA's where there is one."""

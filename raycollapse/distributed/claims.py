@@ -6,16 +6,20 @@ beats expire, so a trial that dies blocks nobody for long.
 
 import contextlib
 import hashlib
+import logging
 import threading
 import time
 import uuid
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 NAMESPACE = "raycollapse"
 BEAT_SECONDS = 3.0
 EXPIRY_SECONDS = 20.0
+
+log = logging.getLogger(__name__)
 
 
 class ClaimBook:
@@ -54,19 +58,27 @@ class Claims:
 
     def __init__(self, storage: str) -> None:
         name = f"claims-{hashlib.sha256(storage.encode()).hexdigest()[:16]}"
-        options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0}
-        self._book: Any = ray.remote(ClaimBook).options(**options, max_restarts=-1).remote()
+        # Without the strategy an actor made in a trial lives in the trial's placement group, and dies with the trial.
+        self._book: Any = ray.remote(ClaimBook).options(
+            name=name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_restarts=-1,
+            scheduling_strategy="DEFAULT",
+        ).remote()  # fmt: skip
         self._owner = uuid.uuid4().hex
         self._stop = threading.Event()
         threading.Thread(target=self._keep_beating, daemon=True, name="raycollapse-claims").start()
 
     def take(self, keys: list[str]) -> set[str]:
-        """Return those of the keys that this trial may work on now."""
-        return set(ray.get(self._book.take.remote(self._owner, keys)))
+        """Return those of the keys that this trial may work on now: all of them while the book cannot be reached."""
+        try:
+            return set(ray.get(self._book.take.remote(self._owner, keys), timeout=EXPIRY_SECONDS))
+        except RayError as error:
+            log.warning("Claims cannot be taken (%s); the stages are made without, perhaps twice.", error)
+            return set(keys)
 
     def release(self, keys: list[str]) -> None:
         """Give claims back, done or not."""
-        ray.get(self._book.release.remote(self._owner, keys))
+        with contextlib.suppress(RayError):  # then they expire
+            ray.get(self._book.release.remote(self._owner, keys), timeout=EXPIRY_SECONDS)
 
     def close(self) -> None:
         """Stop beating: what is still claimed expires."""
@@ -74,5 +86,5 @@ class Claims:
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
-            with contextlib.suppress(ray.exceptions.RayError):  # without the book, claims only cost double work
+            with contextlib.suppress(RayError):  # without the book, claims only cost double work
                 ray.get(self._book.beat.remote(self._owner), timeout=BEAT_SECONDS)

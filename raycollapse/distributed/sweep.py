@@ -11,17 +11,18 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayError, RayTaskError
 
 from raycollapse.config import Experiment
 from raycollapse.distributed.ray_backend import RayBackend
 from raycollapse.distributed.resources import DRIVER_SHARE, Supply, num_concurrent
 from raycollapse.distributed.workers import collected_warnings, open_store
-from raycollapse.errors import DamagedStageError, RequestError, StageError
+from raycollapse.errors import describe
 from raycollapse.progress import Display
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.trial import Trial
 
-MAX_TRIAL_FAILURES = 10
+MAX_TRIAL_FAILURES = 5
 """Of one orchestrator, each resumed from the store: losing a node is an ordinary event, an error of a stage is not."""
 
 POLL_SECONDS = 0.5
@@ -86,11 +87,19 @@ def _run_trial(config: dict[str, Any], trials: list[Experiment], board: Any, num
         try:
             Trial(experiment, backend, tell).run()
             records.write_failure(None)
-        except (DamagedStageError, RequestError, StageError) as error:
-            records.write_failure(str(error))
-            ray.get(board.post.remote(key, 0, f"failed: {error}"))
+        except RayError as error:
+            if not isinstance(error, RayTaskError):
+                raise  # a lost worker or node: Tune starts the trial again, and the store resumes it
+            _fail(records, board, describe(error))
+        except Exception as error:  # noqa: BLE001 (a bug in a strategy of somebody's fails that trial, not the sweep)
+            _fail(records, board, describe(error))
         finally:
             backend.close()
+
+
+def _fail(records: TrialRecords, board: Any, reason: str) -> None:
+    records.write_failure(reason)
+    ray.get(board.post.remote(records.trial_key, 0, f"failed: {reason}"))
 
 
 def _note_failure(trial: Experiment, reason: str, display: Display) -> None:
@@ -119,7 +128,7 @@ class _reading:
             stopped = self._stop.wait(POLL_SECONDS)
             try:
                 news = ray.get(self._board.read.remote())
-            except ray.exceptions.RayError as error:
+            except RayError as error:
                 log.warning("The progress display has lost the cluster: %s", error)
                 return
             for trial_key, generation, verb in news:

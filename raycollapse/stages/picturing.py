@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from raycollapse.features import FeatureExtractor
 from raycollapse.maths.neighbours import nearest
-from raycollapse.report.pictures import sample_grid, scatter_plot, side_by_side
+from raycollapse.stages.pictures import sample_grid, scatter_plot, side_by_side
 from raycollapse.schema import Json
 from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import ImageSet, TrainSet

@@ -1,13 +1,9 @@
 """What shows results outside the storage: a recorder replays the records of trials, and is free to fail."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from raycollapse.tracking.records import TrialRecords
-
-TrialStatus = Literal["finished", "failed", "killed"]
-"""How a trial ended; `killed` is one that was stopped before its last generation."""
 
 
 class Recorder(ABC):
@@ -21,20 +17,23 @@ class Recorder(ABC):
     - never raise because the place does not answer: it says so once, goes on, and tries again in a later call.
     """
 
+    uri: str | None = None
+    """Where people find it."""
+
     @abstractmethod
     def sync(self, trials: Sequence[TrialRecords]) -> None:
         """Bring over what these trials have recorded; with no trials, see whether the place answers."""
 
     @abstractmethod
-    def finish(self, statuses: Mapping[str, TrialStatus]) -> None:
-        """Bring over what is missing of every trial seen, then how they ended, by trial key; say what is left over."""
+    def finish(self, trials: Sequence[TrialRecords]) -> None:
+        """Bring over what is missing of these and all earlier trials, and how they ended; say what is left over."""
 
 
-class NullRecorder(Recorder):
+class NoRecorder(Recorder):
     """Shows nothing anywhere."""
 
     def sync(self, trials: Sequence[TrialRecords]) -> None:
         """Do nothing."""
 
-    def finish(self, statuses: Mapping[str, TrialStatus]) -> None:
+    def finish(self, trials: Sequence[TrialRecords]) -> None:
         """Do nothing."""

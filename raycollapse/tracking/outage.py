@@ -16,14 +16,14 @@ class Outage:
     """The state of one place.
 
     Args:
-        lost: the warning when it stops answering; `{reason}` is filled in.
-        back: what is said when it answers again.
+        place: what does not answer, as the subject of a sentence.
+        consequence: a sentence: what that means for the person who reads it.
         clock: seconds, for tests.
     """
 
-    def __init__(self, lost: str, back: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lost = lost
-        self._back = back
+    def __init__(self, place: str, consequence: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._place = place
+        self._consequence = consequence
         self._clock = clock
         self._pause = 0.0
         self._next_try = 0.0
@@ -38,7 +38,7 @@ class Outage:
     def failed(self, reason: str) -> None:
         """Note a failure."""
         if self.reason is None:
-            log.warning(self._lost.format(reason=reason))
+            log.warning("%s does not answer (%s). %s", self._place, reason, self._consequence)
         self.reason = reason
         self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
         self._next_try = self._clock() + self._pause
@@ -46,7 +46,7 @@ class Outage:
     def succeeded(self) -> None:
         """Note that it answered."""
         if self.reason is not None:
-            log.warning(self._back)
+            log.warning("%s answers again.", self._place)
         self.reason, self._pause, self._next_try = None, 0.0, 0.0
 
 

@@ -8,11 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from raycollapse.features import AnyExtractor
 from raycollapse.tracking.records import GenerationRecord
-from raycollapse.tracking.trial_configs import leaves
+from raycollapse.tracking.trial_configs import leaves, space_of
 
 MAX_NAME = 250
 MAX_PARAM = 6000
@@ -87,20 +84,11 @@ def tags(config: Mapping[str, Any]) -> dict[str, str]:
         "raycollapse.strategy": str(config["selection"]["name"]),
         "raycollapse.paradigm": str(config["paradigm"]["name"]),
         "raycollapse.data": str(config["data"]["name"]),
-        "raycollapse.space": _space(config["features"]),
+        "raycollapse.space": space_of(config),
         "raycollapse.storage": str(config.get("storage", ""))[:MAX_TAG],
         "raycollapse.num_generations": str(config["num_generations"]),
         "raycollapse.metrics": ", ".join(str(metric["name"]) for metric in config.get("metrics", []))[:MAX_TAG],
     }
-
-
-def _space(features: Mapping[str, Any]) -> str:
-    """Return the feature space's name; an extractor of a package that is not here leaves only its import path."""
-    try:
-        extractor: Any = TypeAdapter(AnyExtractor).validate_python(features)
-    except ValidationError:
-        return str(features["name"])
-    return str(extractor.space)
 
 
 def _text(value: Any) -> str:

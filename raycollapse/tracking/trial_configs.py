@@ -1,9 +1,13 @@
 """The resolved configurations of trials, flattened and compared: what tells the trials of an experiment apart."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from raycollapse.config import Experiment
+from raycollapse.features import AnyExtractor
 
 Leaves = dict[str, Any]
 """Dotted path -> value."""
@@ -26,6 +30,15 @@ def _flatten(fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
+def space_of(config: Mapping[str, Any]) -> str:
+    """Return the feature space's name; an extractor of a package that is not here leaves only its import path."""
+    try:
+        extractor: Any = TypeAdapter(AnyExtractor).validate_python(config["features"])
+    except ValidationError:
+        return str(config["features"]["name"])
+    return str(extractor.space)
+
+
 def differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Leaves]:
     """Return, by trial, the leaves that tell it from the others beside paradigm, strategy and seed.
 
@@ -33,18 +46,25 @@ def differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Leaves]:
     `selection`, `data`, ... are compared among the trials that have the same member there.
     """
     flat = {key: leaves(config) for key, config in configs.items()}
-    shown: dict[str, Leaves] = {key: {} for key in flat}
-    for path in sorted({path for own in flat.values() for path in own} - {"seed", "paradigm.name", "selection.name"}):
-        for key, own in flat.items():
-            if path in own and any(_differ(own, other, path) for other in flat.values()):
-                shown[key][path.removesuffix(".name")] = own[path]
-    return shown
+    values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    paths = sorted({path for own in flat.values() for path in own} - {"seed", "paradigm.name", "selection.name"})
+    for path in paths:
+        for own in flat.values():
+            values[path, _member(own, path)].add(repr(own.get(path)))
+    return {
+        key: {
+            path.removesuffix(".name"): own[path]
+            for path in paths
+            if path in own and len(values[path, _member(own, path)]) > 1
+        }
+        for key, own in flat.items()
+    }
 
 
-def _differ(own: Leaves, other: Leaves, path: str) -> bool:
+def _member(own: Leaves, path: str) -> str:
+    """Return which member of the family at the head of a path this trial has; nothing for the member's name itself."""
     member = f"{path.partition('.')[0]}.name"
-    same_member = path == member or own.get(member) == other.get(member)
-    return same_member and own[path] != other.get(path)
+    return "" if path == member else str(own.get(member, ""))
 
 
 def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -58,8 +78,9 @@ def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     for key, config in configs.items():
         extra = [f"{names[path]}={value}" for path, value in differing[key].items()]
         written[key] = ", ".join([config["paradigm"]["name"], config["selection"]["name"], *extra])
-    seen = [(written[key], config.get("seed")) for key, config in configs.items()]
-    twice = {key for key, config in configs.items() if seen.count((written[key], config.get("seed"))) > 1}
+    identities = {key: (written[key], config["name"], config["seed"]) for key, config in configs.items()}
+    count = Counter(identities.values())
+    twice = {key for key, identity in identities.items() if count[identity] > 1}
     return {key: f"{label} ({key[:6]})" if key in twice else label for key, label in written.items()}
 
 

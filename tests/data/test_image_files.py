@@ -263,6 +263,14 @@ def test_a_path_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
         _files(tmp_path / "nowhere")
 
 
+def test_a_path_that_has_gone_since_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    source = _files(tmp_path / "images")
+    (tmp_path / "images").rmdir()
+    with pytest.raises(RequestError, match=r"images is not there, on this machine"):
+        source.load()
+
+
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
     _save(tmp_path / "a.png", COLOUR)
     with pytest.raises(ValidationError, match=r"a\.png must be a folder, an \.npz or a \.parquet file"):

@@ -1,0 +1,169 @@
+"""The figure of an experiment: what falls as a model collapses, over generations, a line per paradigm and strategy."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPANS_DECADES = 30.0
+"""A panel whose largest value is so many times its least has a logarithmic axis."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+"""Okabe and Ito's, which the colour-blind can tell apart (yellow left out: too pale on white)."""
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+MAX_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One metric over generations."""
+
+    metric: str
+    title: str
+    unit: str
+    floor: str | None = None
+    """The metric that is the least to be expected: what other real images reach."""
+    may_be_log: bool = True
+
+
+PANELS = (
+    Panel("memorization/generalization_score", "Generalization score", "distance"),
+    Panel("entropy/train_set", "Entropy of the train set", "nats", may_be_log=False),
+    Panel("quality/fd", "Fréchet distance to the real images", "squared distance", floor="quality/fd_floor"),
+)
+ALWAYS_THERE = Panel("selection/real_share", "Real share of the train set", "fraction", may_be_log=False)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a label is drawn: a row and a column of the legend, and what follows from them."""
+
+    paradigm: int
+    variant: int
+    """Which strategy, with which settings: the colour and the shape of the markers."""
+
+    def line(self) -> dict[str, Any]:
+        """Return Matplotlib's settings. Later variants are drawn smaller, so that an equal curve below still shows."""
+        colour, scale = _cycle(COLOURS, self.variant), 0.8 ** (self.variant % 4)
+        return {
+            "color": colour, "linestyle": _cycle(STYLES, self.paradigm), "linewidth": 2.4 * scale,
+            "marker": _cycle(MARKERS, self.variant), "markersize": 8 * scale,
+            "markerfacecolor": colour if self.paradigm == 0 else "white",
+        }  # fmt: skip
+
+
+def panels_of(frame: "pd.DataFrame") -> list[Panel]:
+    """Return the panels whose metric was measured; the real share, which always is, if there are none."""
+    return [panel for panel in PANELS if _has_values(frame, panel.metric)] or [ALWAYS_THERE]
+
+
+def draw(frame: "pd.DataFrame", path: Path) -> None:
+    """Write the figure of collected records as a PNG file: the same records give the same bytes."""
+    from matplotlib import style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    panels, looks = panels_of(frame), looks_of(frame)
+    num_columns = min(len({look.variant for look in looks.values()}), MAX_COLUMNS)
+    with style.context(["default", {"axes.spines.top": False, "axes.spines.right": False}]):
+        height = 4.1 + 0.25 * math.ceil(len(looks) / num_columns)
+        layout = ConstrainedLayoutEngine(w_pad=0.12)
+        figure = Figure(figsize=(4.9 * len(panels), height), layout=layout, dpi=150)
+        FigureCanvasAgg(figure)
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _draw_panel(axes, panel, frame, looks)
+        _add_legend(figure, looks, num_columns, _note(frame))
+        figure.savefig(path, metadata={"Software": None})
+
+
+def looks_of(frame: "pd.DataFrame") -> dict[str, Look]:
+    """Return, by label in the order of the rows, how it is drawn."""
+    rows = frame.drop_duplicates("label")
+    paradigms = list(dict.fromkeys(rows["paradigm"]))
+    variants = [label.replace(p, "", 1) for label, p in zip(rows["label"], rows["paradigm"], strict=True)]
+    places = {variant: index for index, variant in enumerate(dict.fromkeys(variants))}
+    return {
+        label: Look(paradigms.index(paradigm), places[variant])
+        for label, paradigm, variant in zip(rows["label"], rows["paradigm"], variants, strict=True)
+    }
+
+
+def _add_legend(figure: Any, looks: dict[str, Look], num_columns: int, note: str | None) -> None:
+    """Add the legend below: a column for each variant, a row for each paradigm, where that is a full grid."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    by_name = dict(zip(names, handles, strict=True))
+    order = sorted(looks, key=lambda label: (looks[label].variant, looks[label].paradigm))
+    figure.legend(
+        [by_name[label] for label in order], order, loc="outside lower center", ncols=num_columns,
+        frameon=False, handlelength=3.4, title=note, title_fontsize=9,
+    )  # fmt: skip
+
+
+def _draw_panel(axes: Any, panel: Panel, frame: "pd.DataFrame", looks: dict[str, Look]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.set_title(panel.title, loc="left", fontsize=11)
+    axes.set_xlabel("generation")
+    axes.set_ylabel(f"{panel.unit} ({_all_of(frame, 'space')} space, N = {_all_of(frame, 'num_train')})")
+    for label, look in looks.items():
+        _draw_line(axes, _finite(frame[frame["label"] == label], panel.metric), label, look)
+    if panel.floor is not None and _has_values(frame, panel.floor):
+        _draw_floor(axes, _finite(frame, panel.floor))
+    if panel.may_be_log and _spans_decades(_finite(frame, panel.metric)["value"]):
+        axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.grid(alpha=0.25, linewidth=0.6)
+
+
+def _draw_line(axes: Any, values: "pd.DataFrame", label: str, look: Look) -> None:
+    """Draw the mean over seeds, and the range over them as a band. A value that is not finite leaves a gap."""
+    over_seeds = values.groupby("generation")["value"]
+    mean = over_seeds.mean(skipna=False)
+    axes.plot(mean.index, mean, label=label, **look.line())
+    if over_seeds.count().max() > 1:
+        axes.fill_between(
+            mean.index, over_seeds.min(), over_seeds.max(), color=look.line()["color"], alpha=0.18, linewidth=0
+        )
+
+
+def _draw_floor(axes: Any, floors: "pd.DataFrame") -> None:
+    """Draw the floor of each set of real images: it does not depend on generation or trial, but on data and N."""
+    for index, (_, floor) in enumerate(floors.groupby(["data", "space", "num_train"])["value"]):
+        axes.axhline(floor.mean(), color="#555555", linestyle=":", linewidth=1.4)
+        if index == 0:
+            axes.annotate(
+                "held-out real images", (0.01, floor.mean()), xycoords=("axes fraction", "data"), color="#555555",
+                xytext=(0, 3), textcoords="offset points", fontsize=8,
+            )  # fmt: skip
+
+
+def _finite(frame: "pd.DataFrame", metric: str) -> "pd.DataFrame":
+    """Return the rows with a `value` column: the metric, NaN where it is infinite."""
+    return frame.assign(value=frame[metric].where(frame[metric].abs() < math.inf))
+
+
+def _has_values(frame: "pd.DataFrame", metric: str) -> bool:
+    return metric in frame and bool(_finite(frame, metric)["value"].notna().any())
+
+
+def _spans_decades(values: "pd.Series[float]") -> bool:
+    return bool(values.min() > 0 and values.max() >= SPANS_DECADES * values.min())
+
+
+def _all_of(frame: "pd.DataFrame", column: str) -> str:
+    return " / ".join(str(value) for value in dict.fromkeys(frame[column]))
+
+
+def _note(frame: "pd.DataFrame") -> str | None:
+    num_seeds = int(frame.groupby("label")["trial_key"].nunique().max())
+    return f"lines: mean of {num_seeds} seeds; bands: their range" if num_seeds > 1 else None
+
+
+def _cycle(values: tuple[Any, ...], index: int) -> Any:
+    return values[index % len(values)]

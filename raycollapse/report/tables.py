@@ -1,0 +1,108 @@
+"""The table of an experiment: how far each loop has gone from its first generation to its last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raycollapse.report.numbers import written, written_with_spread
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+COLUMNS = {
+    "memorization/generalization_score": "generalization score",
+    "entropy/train_set": "entropy of train set",
+    "quality/fd": "Fréchet distance",
+}
+REAL_SHARE = "selection/real_share"
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The cells of the table."""
+
+    heading: list[str]
+    rows: list[list[str]]
+    caption: str
+
+
+def summarize(frame: "pd.DataFrame") -> Summary:
+    """Return a row for each label: its first and last generation, over seeds the mean and after ± half the range."""
+    shown = [metric for metric in COLUMNS if metric in frame and frame[metric].notna().any()]
+    spans = [_span_of(own) for _, own in frame.groupby("label", sort=False)]
+    num_seeds = [own["trial_key"].nunique() for _, own in frame.groupby("label", sort=False)]
+    extra = {"seeds": list(map(str, num_seeds)), "generations": spans}
+    extra = {name: cells for name, cells in extra.items() if len(set(cells)) > 1}
+    rows = [
+        [str(label), *(cells[index] for cells in extra.values()), *_cells(own, shown)]
+        for index, (label, own) in enumerate(frame.groupby("label", sort=False))
+    ]
+    heading = ["paradigm, strategy", *extra, *(COLUMNS[metric] for metric in shown), "real share at last"]
+    return Summary(heading, rows, _caption(spans, num_seeds))
+
+
+def _caption(spans: list[str], num_seeds: list[int]) -> str:
+    generations = f"generation {spans[0]}" if len(set(spans)) == 1 else "first generation → last"
+    if max(num_seeds) == 1:
+        return generations
+    seeds = f"{num_seeds[0]} seeds" if len(set(num_seeds)) == 1 else "seeds"
+    return f"{generations}; mean of {seeds} ± half their range"
+
+
+def rich_table(frame: "pd.DataFrame") -> "Table":
+    """Return the table for a terminal."""
+    from rich.table import Table
+
+    summary = summarize(frame)
+    table = Table(caption=summary.caption, caption_justify="left")
+    for index, name in enumerate(summary.heading):
+        table.add_column(name, justify="left" if index == 0 else "right")
+    for row in summary.rows:
+        table.add_row(*row)
+    return table
+
+
+def markdown(frame: "pd.DataFrame") -> str:
+    """Return the table as Markdown."""
+    summary = summarize(frame)
+    align = [":--", *("--:" for _ in summary.heading[1:])]
+    lines = [_line(cells) for cells in [summary.heading, align, *summary.rows]]
+    return "\n".join([*lines, "", summary.caption]) + "\n"
+
+
+def _cells(own: "pd.DataFrame", shown: Sequence[str]) -> list[str]:
+    first, last = _ends(own, "first"), _ends(own, "last")
+    cells = [f"{_over_seeds(first[metric])} → {_over_seeds(last[metric])}" for metric in shown]
+    return [*cells, _over_seeds(last[REAL_SHARE]) if REAL_SHARE in own else MISSING]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _ends(own: "pd.DataFrame", which: str) -> "pd.DataFrame":
+    """Return the first or the last generation of each of a label's trials."""
+    by_trial = own.groupby("trial_key")["generation"]
+    return own.loc[by_trial.idxmin() if which == "first" else by_trial.idxmax()]
+
+
+def _span_of(own: "pd.DataFrame") -> str:
+    first, last = _ends(own, "first")["generation"], _ends(own, "last")["generation"]
+    return f"{_range(first)} → {_range(last)}"
+
+
+def _range(generations: "pd.Series[int]") -> str:
+    least, most = generations.min(), generations.max()
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _over_seeds(values: "pd.Series[float]") -> str:
+    """Return the mean, and half the range where there are several values; one that is missing is not passed over."""
+    if values.isna().all():
+        return MISSING
+    mean = float(values.mean(skipna=False))
+    if len(values) == 1:
+        return written(mean)
+    return written_with_spread(mean, float(values.max(skipna=False) - values.min(skipna=False)) / 2)

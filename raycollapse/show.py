@@ -1,0 +1,51 @@
+"""What `raycollapse show` prints: the resolved configuration, and the plan."""
+
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from raycollapse.config import Experiment, expand
+from raycollapse.errors import RequestError
+from raycollapse.plan import Plan, plan
+from raycollapse.store import Store
+
+
+def show_plan(experiment: Experiment, console: Console, address: str | None) -> None:
+    """Print the configuration, the stages in all and after sharing, and what a run would refuse."""
+    console.print(yaml.safe_dump(experiment.resolved(), sort_keys=False).rstrip(), highlight=False, markup=False)
+    device = "cuda" if experiment.resources.device == "cuda" else "cpu"
+    refusals = _refusals_of_cluster(experiment, address) if address else []
+    try:
+        found = plan([trial.on(device) for trial in expand(experiment)])  # type: ignore[arg-type]
+    except RequestError as error:
+        refusals.append(str(error))
+    else:
+        console.print(_table(found))
+        console.print(f"{len(found.trials)} trial(s), {experiment.num_generations} generation(s) each", highlight=False)
+    for refusal in refusals:
+        console.print(f"would be refused: {refusal}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(found: Plan) -> Table:
+    table = Table("stage", "in all", "after sharing", title="Plan", title_justify="left")
+    for kind, in_all in found.num_in_all.items():
+        table.add_row(kind, f"{in_all:,}", f"{found.num_shared[kind]:,}")
+    return table
+
+
+def _refusals_of_cluster(experiment: Experiment, address: str) -> list[str]:
+    from raycollapse.distributed.cluster import connected
+    from raycollapse.distributed.resources import preflight
+
+    with connected(address) as supply:
+        device: Any = experiment.resources.device
+        if device == "auto":
+            device = "cuda" if supply.total.gpus >= 1 else "cpu"
+        return preflight(experiment.on(device), supply, len(expand(experiment)))
+
+
+def done_so_far(found: Plan, store: Store) -> int:
+    """Return how many of the plan's stages the storage has."""
+    return sum(found.num_done(store).values())

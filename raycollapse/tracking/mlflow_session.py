@@ -1,0 +1,74 @@
+"""A connection to one MLflow experiment, and which run there belongs to which folder of records."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from raycollapse.store import Store
+from raycollapse.tracking.mlflow import Mlflow, Run
+
+
+@dataclass(frozen=True)
+class Session:
+    """What replaying needs to know of the place it replays into."""
+
+    server: Mlflow
+    store: Store
+    uri: str
+    """As it may be shown and kept: without a password."""
+    experiment: str
+    experiment_id: str
+    parent: str | None = None
+    """The run id of the sweep, if it is one."""
+
+
+@dataclass
+class RunFile:
+    """`mlflow.json` in a folder of records: the run that they are replayed into, and the files that it has."""
+
+    run: Run
+    files: dict[str, str] = field(default_factory=dict)
+    """Path in the run -> `<kind>/<key>` of the stage that the file came from."""
+
+    def save(self, session: Session, path: str) -> None:
+        """Keep it in the folder `path` of the storage."""
+        place = {"uri": session.uri, "experiment": session.experiment, "run_id": self.run.run_id}
+        session.store.write_json(f"{path}/mlflow.json", {**place, "files": self.files})
+
+
+def attach(session: Session, path: str, name: str, tags: Mapping[str, str], start: float | None = None) -> RunFile:
+    """Return the run of the folder of records `path`: the one noted there, else the one with its id, else a new one.
+
+    A process may end between making a run and noting it, and notes get lost: hence the search. The id is the folder's
+    own and random, so that records made anew, after a deletion or by somebody else, go into a run of their own.
+    """
+    noted = _read(session.store, f"{path}/mlflow.json")
+    if run_id := noted.get("run_id"):
+        run = session.server.get_run(session.experiment_id, run_id)
+        if run is not None:
+            return RunFile(run, dict(noted.get("files", {})))
+    own = {"raycollapse.id": _own_id(session.store, path)}
+    run = session.server.find_run(session.experiment_id, own)
+    if run is None:
+        begun = round(1000 * (time.time() if start is None else start))
+        run = session.server.create_run(session.experiment_id, name, begun, {**tags, **own})
+    file = RunFile(run)
+    file.save(session, path)
+    return file
+
+
+def _own_id(store: Store, path: str) -> str:
+    """Return the random id of a folder of records, made at the first call."""
+    store.files.create(f"{path}/id.json", f'{{"id": "{uuid.uuid4().hex}"}}'.encode())
+    return str(store.read_json(f"{path}/id.json")["id"])
+
+
+def _read(store: Store, path: str) -> dict[str, Any]:
+    """Return what is noted; nothing if it is not readable: then the search finds the run."""
+    try:
+        noted = store.read_json(path)
+    except ValueError:
+        return {}
+    return noted if isinstance(noted, dict) else {}
