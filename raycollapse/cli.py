@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help=(
-        "Run, sweep and compare self-consuming diffusion loops: train a model, sample from it, select from the samples, "
-        "train the next model on them. Start with: raycollapse run experiments/quickstart.yaml"
+        "Run, sweep and compare self-consuming diffusion loops: train a model, sample from it, select from the "
+        "samples, train the next model on them. Start with: raycollapse run experiments/quickstart.yaml"
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -83,7 +83,9 @@ def show(file: File, assignments: Assignments = None, storage: Storage = None, a
 
 @app.command()
 def report(
-    experiments: Annotated[list[str], typer.Argument(help="Names of experiments in the storage.", metavar="EXPERIMENT...")],
+    experiments: Annotated[
+        list[str], typer.Argument(help="Names of experiments in the storage.", metavar="EXPERIMENT...")
+    ],
     storage: Storage = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the report [default: STORAGE/reports/NAME].")] = None,
 ) -> None:

@@ -168,7 +168,9 @@ def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror}. Give the path of an experiment's YAML file.") from None
+        raise RequestError(
+            f"{path} cannot be read: {error.strerror}. Give the path of an experiment's YAML file."
+        ) from None
     except yaml.YAMLError as error:
         raise RequestError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(raw, dict):

@@ -1,4 +1,4 @@
-"""Running under a name that already has results: more of the same is an extension, another value of the same is refused."""
+"""Running under a name that has results already: more of the same extends it, another value of the same is refused."""
 
 from typing import Any
 

@@ -17,7 +17,9 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """
     path, equals, value = text.partition("=")
     if not (path.strip() and equals):
-        raise RequestError(f"--set {text!r} is not an assignment. Write it as path=value, such as training.num_steps=100.")
+        raise RequestError(
+            f"--set {text!r} is not an assignment. Write it as path=value, such as training.num_steps=100."
+        )
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
@@ -66,10 +68,12 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """
     merged = dict(base)
     for key, value in over.items():
-        earlier = merged.get(key)
-        both = isinstance(value, dict) and isinstance(earlier, dict)
-        if both and value.get("name", earlier.get("name")) == earlier.get("name"):
-            merged[key] = merge(earlier, value)
-        else:
-            merged[key] = value
+        merged[key] = _merge_value(merged.get(key), value)
     return merged
+
+
+def _merge_value(earlier: Any, value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(earlier, dict):
+        if value.get("name", earlier.get("name")) == earlier.get("name"):
+            return merge(earlier, value)
+    return value

@@ -1,4 +1,4 @@
-"""The plan: which stages an experiment needs, in all and after sharing, found by running its loops with nothing carried out."""
+"""The plan: which stages an experiment needs, in all and after sharing, by running its loops without the work."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 from rich.console import Console
 
@@ -76,9 +76,9 @@ def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"
     keys = [trial.trial_key() for trial in trials]
     recorder = open_recorder(experiment, store)
     names = dict(zip(keys, labels, strict=True))
-    with replaying(recorder, [_records(store, trial) for trial in trials]):
-        with display_for(console, names, experiment.num_generations) as display:
-            run(trials, store, display)
+    display = display_for(console, names, experiment.num_generations)
+    with replaying(recorder, [_records(store, trial) for trial in trials]), display:
+        run(trials, store, display)
     reasons = {label: _records(store, trial).read_failure() for label, trial in zip(labels, trials, strict=True)}
     failures = {label: reason for label, reason in reasons.items() if reason is not None}
     has_records = any(_records(store, trial).read() for trial in trials)
@@ -113,7 +113,7 @@ def _load_data(store: Store, trials: list[Experiment]) -> None:
     """Load, check and split each data source before any work starts: its errors are the request's."""
     for stage in {real_stage(trial).key: (real_stage(trial), trial) for trial in trials}.values():
         manifest = make(stage[0], store)
-        shape = tuple(manifest.facts["shape"])  # type: ignore[arg-type]
+        shape = tuple(cast(list[int], manifest.facts["shape"]))
         stage[1].denoiser.check_shape(shape)
         for extractor in stage[1].spaces():
             extractor.check_shape(shape)

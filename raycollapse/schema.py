@@ -71,7 +71,9 @@ class Family:
         return core_schema.no_info_wrap_validator_function(
             self._validate,
             handler(source),
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda member: member.model_dump(mode="json")),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda member: member.model_dump(mode="json")
+            ),
         )
 
     def _validate(self, value: Any, inner: core_schema.ValidatorFunctionWrapHandler) -> Any:

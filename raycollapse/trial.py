@@ -52,14 +52,18 @@ class Trial:
                 return collapse(self, self.experiment.paradigm, self.experiment.num_generations)
             except DamagedStageError as error:
                 log.warning("%s", error)
-        raise DamagedStageError(f"More than {MAX_REPAIRS} stages in {self.experiment.storage} were damaged. Check the disk.")
+        raise DamagedStageError(
+            f"More than {MAX_REPAIRS} stages in {self.experiment.storage} were damaged. Check the disk."
+        )
 
     def real_data(self) -> tuple[ImageSet, ImageSet]:
         stage = real_stage(self.experiment)
         self.on_progress(0, "load")
         self.backend.run([(stage,)])
         real, held_out = stage.train(), stage.held_out()
-        self.backend.run([self._features(shard, self.experiment.spaces()) for s in (real, held_out) for shard in s.shards])
+        self.backend.run(
+            [self._features(shard, self.experiment.spaces()) for s in (real, held_out) for shard in s.shards]
+        )
         return real, held_out
 
     def train(self, train_set: TrainSet, generation: int) -> str:
@@ -124,7 +128,9 @@ class Trial:
         return stage.train_set()
 
     def _num_candidates(self) -> int:
-        wanted = self.experiment.selection.num_candidates(self.experiment.num_train, self.experiment.paradigm.oversample)
+        wanted = self.experiment.selection.num_candidates(
+            self.experiment.num_train, self.experiment.paradigm.oversample
+        )
         return max(wanted, self.experiment.num_train)
 
     def _sample_stage(self, snapshot: str, generation: int, index: int) -> SampleStage:

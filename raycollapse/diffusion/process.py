@@ -7,16 +7,10 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from torch import Tensor
 
 from raycollapse.diffusion.base import Device, Precision
+from raycollapse.diffusion.devices import require_device
 from raycollapse.errors import RequestError
-
-
-def require_device(device: Device) -> None:
-    """Raise RequestError if this process cannot compute on the device."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("the device is cuda, but this process sees no GPU. Use cpu, or give it a GPU.")
 
 
 def new_accelerator(device: Device, precision: Precision) -> Accelerator:
@@ -49,11 +43,6 @@ def worker_rows(batch_size: int, accelerator: Accelerator) -> slice:
     """Return which rows of the global batch are this worker's."""
     size = batch_size // accelerator.num_processes
     return slice(accelerator.process_index * size, (accelerator.process_index + 1) * size)
-
-
-def to_device(value: Tensor, device: torch.device) -> Tensor:
-    """Copy from the CPU without waiting for the GPU, as a copy from memory that is not pinned would."""
-    return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value
 
 
 def seed_module(seed: int, device: torch.device) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raycollapse.diffusion.base import Device
-from raycollapse.diffusion.process import require_device, to_device
+from raycollapse.diffusion.devices import require_device, to_device
 from raycollapse.diffusion.sampling import Sampling
 from raycollapse.diffusion.snapshot import Snapshot, load_snapshot
 from raycollapse.errors import StageError

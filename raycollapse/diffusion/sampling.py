@@ -46,17 +46,21 @@ class Sampling(Config):
     def check_request(self, num_train_timesteps: int, device: Device) -> None:
         """Raise RequestError if these settings cannot be carried out on this noise schedule and device."""
         check_precision("sampling.precision", self.precision, device)
-        if self.num_steps > num_train_timesteps:
+        timesteps = f"the {num_train_timesteps} timesteps of training"
+        # With as many steps as timesteps, dpmsolver++ would visit one of them twice, a step of length zero.
+        most = num_train_timesteps - 1 if self.scheduler == "dpmsolver++" else num_train_timesteps
+        if self.num_steps > most:
             raise RequestError(
-                f"sampling.num_steps is {self.num_steps}, but the model knows {num_train_timesteps} timesteps. "
-                f"Use at most {num_train_timesteps}."
+                f"sampling.num_steps is {self.num_steps}; with {self.scheduler} and {timesteps} it can be at most "
+                f"{most}. Use that, or fewer: dpmsolver++ needs 20 to 50, ddim about 100."
             )
-        # diffusers spaces these by num_train_timesteps // num_steps from zero up: with a remainder the first
-        # timesteps, those of pure noise, would be left out, and the samples would be wrong without a word.
+        # diffusers spaces these by num_train_timesteps // num_steps from zero up: with a remainder the noisiest
+        # timesteps would be left out, and the samples would be wrong without a word.
         if self.scheduler != "dpmsolver++" and num_train_timesteps % self.num_steps:
-            below = max(n for n in range(1, self.num_steps) if num_train_timesteps % n == 0)
-            above = min(n for n in range(self.num_steps, num_train_timesteps + 1) if num_train_timesteps % n == 0)
+            divisors = [n for n in range(1, num_train_timesteps + 1) if num_train_timesteps % n == 0]
+            below = max(n for n in divisors if n < self.num_steps)
+            above = min(n for n in divisors if n > self.num_steps)
             raise RequestError(
-                f"sampling.num_steps is {self.num_steps}; with {self.scheduler} it must divide the "
-                f"{num_train_timesteps} timesteps of training. Use {below} or {above}, or dpmsolver++."
+                f"sampling.num_steps is {self.num_steps}; with {self.scheduler} it must divide {timesteps}. "
+                f"Use {below} or {above}, or the scheduler dpmsolver++."
             )

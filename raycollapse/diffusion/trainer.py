@@ -27,12 +27,11 @@ from raycollapse.diffusion.batches import (
     noise_and_timesteps,
 )
 from raycollapse.diffusion.checkpoints import Checkpoints
+from raycollapse.diffusion.devices import require_device, to_device
 from raycollapse.diffusion.process import (
     new_accelerator,
     own_random_state,
-    require_device,
     seed_module,
-    to_device,
     worker_rows,
     world_size,
 )

@@ -1,11 +1,13 @@
 """Connecting to a cluster, or starting one on this machine, and what it has."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
+from ray._private.state import state
+from ray._private.worker import get_dashboard_url
 
 from raycollapse.distributed.claims import NAMESPACE
 from raycollapse.distributed.resources import Bundle, Supply
@@ -21,8 +23,7 @@ def connected(address: str | None) -> Iterator[Supply]:
     if ray.is_initialized():
         yield supply()
         return
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    quiet = {"log_to_driver": False, "logging_level": logging.WARNING, "namespace": NAMESPACE}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "namespace": NAMESPACE}
     try:
         if address is None:
             ray.init(resources={"driver": 1}, include_dashboard=False, **quiet)
@@ -30,7 +31,7 @@ def connected(address: str | None) -> Iterator[Supply]:
             ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise RequestError(
-            f"No Ray cluster answers at {address!r} ({error}). Start one, or leave out --address to run on this machine."
+            f"No Ray cluster answers at {address!r} ({error}). Start one, or leave out --address to run here."
         ) from error
     try:
         yield supply()
@@ -40,9 +41,8 @@ def connected(address: str | None) -> Iterator[Supply]:
 
 def supply() -> Supply:
     """Return the cluster's resources, at its autoscaling maximum where it has one."""
-    from ray._private.state import state
-
-    nodes = [_bundle(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    alive: list[dict[str, Any]] = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = [_bundle(node["Resources"]) for node in alive]
     total = sum(nodes, Bundle())
     config = state.get_cluster_config()
     groups = [] if config is None else [_bundle(dict(group.resources)) for group in config.node_group_configs]
@@ -53,15 +53,10 @@ def supply() -> Supply:
         largest_node=Bundle(
             max(node.cpus for node in nodes), max(node.gpus for node in nodes), max(node.driver for node in nodes)
         ),
-        has_dashboard=bool(ray.get_runtime_context().gcs_address and _dashboard_url()),
+        has_dashboard=bool(get_dashboard_url()),  # type: ignore[no-untyped-call]
     )
 
 
 def _bundle(resources: dict[str, float]) -> Bundle:
     return Bundle(resources.get("CPU", 0.0), resources.get("GPU", 0.0), resources.get("driver", 0.0))
 
-
-def _dashboard_url() -> str:
-    from ray._private.worker import get_dashboard_url
-
-    return get_dashboard_url() or ""

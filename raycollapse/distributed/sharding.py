@@ -4,7 +4,7 @@ Rows are unit numbers, so no image crosses the object store; each worker writes 
 does not depend on how many workers there are.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import ray
 import ray.data
@@ -28,8 +28,8 @@ def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int
     shared = ray.put(units)
     if resources.num_actors is None and resources.device == "cpu":
         mapped = rows.map_batches(
-            _make_rows_of, fn_kwargs={"uri": uri, "units": [shared]}, batch_size=1, num_cpus=resources.threads,
-            compute=ray.data.TaskPoolStrategy(),
+            cast(Any, _make_rows_of), fn_kwargs={"uri": uri, "units": [shared]}, batch_size=1,
+            num_cpus=resources.threads, compute=ray.data.TaskPoolStrategy(),
         )  # fmt: skip
     else:
         most = min(len(units), resources.num_actors or max(num_gpus, 1))

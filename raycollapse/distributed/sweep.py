@@ -48,10 +48,12 @@ class Board:
 
 def run_sweep(trials: list[Experiment], supply: Supply, display: Display) -> None:
     """Run trials to their end on the connected cluster. A failed one leaves its reason in its record."""
+    # Tune reads metrics from the files of the loggers turned off below, and says at length that they are not there.
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
     board: Any = ray.remote(Board).options(num_cpus=0).remote()
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C is ours: it says how to resume
-    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the display is ours
     trainable = tune.with_parameters(_run_trial, trials=trials, board=board, num_gpus=int(supply.total.gpus))
     with tempfile.TemporaryDirectory(prefix="raycollapse-tune-") as scratch, _reading(board, display):
         tuner = tune.Tuner(
@@ -63,9 +65,10 @@ def run_sweep(trials: list[Experiment], supply: Supply, display: Display) -> Non
                 failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
             ),
         )  # fmt: skip
-        for index, result in enumerate(tuner.fit()):
+        results: Any = tuner.fit()
+        for result in results:
             if result.error is not None:
-                trial = trials[(result.config or {}).get("index", index)]
+                trial = trials[result.config["index"]]
                 _note_failure(trial, f"its orchestrator failed: {result.error}", display)
 
 

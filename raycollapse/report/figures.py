@@ -109,7 +109,7 @@ def _draw_panel(axes: Any, panel: Panel, frame: "pd.DataFrame", looks: dict[str,
 
     axes.set_title(panel.title, loc="left", fontsize=11)
     axes.set_xlabel("generation")
-    axes.set_ylabel(f"{panel.unit} ({_all_of(frame, 'space')} space, N = {_all_of(frame, 'num_train')})")
+    axes.set_ylabel(f"{panel.unit} (space: {_all_of(frame, 'space')}, N = {_all_of(frame, 'num_train')})")
     for label, look in looks.items():
         _draw_line(axes, _finite(frame[frame["label"] == label], panel.metric), label, look)
     if panel.floor is not None and _has_values(frame, panel.floor):

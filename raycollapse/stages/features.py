@@ -49,7 +49,9 @@ class FeaturesStage(Stage):
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         features = self.extractor.extract(read_shard(self.shard.path(store)).images)
         if not np.isfinite(features).all():
-            raise StageError(f"{self.extractor.name} gave non-finite features for {self.shard.file} of {self.shard.key[:12]}.")
+            raise StageError(
+                f"{self.extractor.name} gave non-finite features for {self.shard.file} of {self.shard.key[:12]}."
+            )
         np.save(folder / "features.npy", features, allow_pickle=False)
         return {"num": len(features), "dim": features.shape[1], "space": self.extractor.space}
 

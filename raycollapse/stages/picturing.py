@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from raycollapse.features import FeatureExtractor
 from raycollapse.maths.neighbours import nearest
-from raycollapse.stages.pictures import sample_grid, scatter_plot, side_by_side
 from raycollapse.schema import Json
 from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import ImageSet, TrainSet
+from raycollapse.stages.pictures import sample_grid, scatter_plot, side_by_side
 from raycollapse.store import Store
 from raycollapse.threads import limited_threads
 

@@ -31,7 +31,11 @@ class RealStage(Stage):
         train, held_out = self.data.split(self.seed)
         self._write_shards(folder, "train", train)
         self._write_shards(folder, "held_out", held_out)
-        return {"num_train": len(train.images), "num_held_out": len(held_out.images), "shape": list(train.images.shape[1:])}
+        return {
+            "num_train": len(train.images),
+            "num_held_out": len(held_out.images),
+            "shape": list(train.images.shape[1:]),
+        }
 
     def _write_shards(self, folder: Path, name: str, loaded: Loaded) -> None:
         for index, start in enumerate(range(0, len(loaded.images), self.shard_size)):

@@ -73,10 +73,12 @@ class Store:
         except FileNotFoundError:
             return None
         except ValidationError:
-            return self._set_aside(path, "its manifest is not readable")
+            self._set_aside(path, "its manifest is not readable")
+            return None
         for name, entry in manifest.files.items():
             if (size := self.files.size(f"{path}/{manifest.attempt}/{name}")) != entry.size:
-                return self._set_aside(path, f"{name} has {size} bytes instead of {entry.size}")
+                self._set_aside(path, f"{name} has {size} bytes instead of {entry.size}")
+                return None
         self._warn_of_other_versions(manifest)
         return manifest
 

@@ -31,11 +31,13 @@ class RunFile:
     run: Run
     files: dict[str, str] = field(default_factory=dict)
     """Path in the run -> `<kind>/<key>` of the stage that the file came from."""
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Generation -> metric -> the value that was logged first: MLflow cannot replace it."""
 
     def save(self, session: Session, path: str) -> None:
         """Keep it in the folder `path` of the storage."""
         place = {"uri": session.uri, "experiment": session.experiment, "run_id": self.run.run_id}
-        session.store.write_json(f"{path}/mlflow.json", {**place, "files": self.files})
+        session.store.write_json(f"{path}/mlflow.json", {**place, "files": self.files, "values": self.values})
 
 
 def attach(session: Session, path: str, name: str, tags: Mapping[str, str], start: float | None = None) -> RunFile:
@@ -48,7 +50,7 @@ def attach(session: Session, path: str, name: str, tags: Mapping[str, str], star
     if run_id := noted.get("run_id"):
         run = session.server.get_run(session.experiment_id, run_id)
         if run is not None:
-            return RunFile(run, dict(noted.get("files", {})))
+            return RunFile(run, dict(noted.get("files", {})), dict(noted.get("values", {})))
     own = {"raycollapse.id": _own_id(session.store, path)}
     run = session.server.find_run(session.experiment_id, own)
     if run is None:

@@ -59,6 +59,19 @@ def infinity_tags(record: GenerationRecord) -> dict[str, str]:
     return {safe_name(f"nonfinite.{name}.{folder_of(record)}"): str(value) for name, value in infinite.items()}
 
 
+def changed_tags(record: GenerationRecord, logged: Mapping[str, str]) -> dict[str, str]:
+    """Return `changed.<metric>.generation_0003` -> the value now, where another one was logged first.
+
+    A generation that was the last one gets more samples when the experiment is extended, and so costs more; a damaged
+    stage that was made anew took another time. MLflow would show two values for one step.
+    """
+    return {
+        safe_name(f"changed.{point.name}.{folder_of(record)}"): repr(point.value)
+        for point in metric_points(record)
+        if logged.get(point.name, repr(point.value)) != repr(point.value)
+    }
+
+
 def loss_points(record: GenerationRecord, curve: Sequence[Mapping[str, Any]], steps_before: int) -> Iterator[Point]:
     """Yield a generation's loss curve under `train/loss`, step = optimizer steps over all generations."""
     for entry in curve:

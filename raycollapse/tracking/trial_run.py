@@ -1,10 +1,9 @@
 """One trial's run: what of its records MLflow has, and bringing over the rest."""
 
-import json
+import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from raycollapse.tracking.records import GenerationRecord, TrialRecords
 from raycollapse.tracking.stage_files import read_stage_file
 
 FAILURE_TAG = "raycollapse.failure"
+LOSS = "train/loss"
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,13 @@ class TrialRun:
         self._file: RunFile | None = None
         self._tags: dict[str, str] = {}
         self._name = ""
-        self._logged: dict[int, GenerationRecord] = {}
+        self._replayed: dict[int, GenerationRecord] = {}
         self._num_generations = 0
-        self._num_steps: dict[int, int] = {}
-        """Optimizer steps by generation, as far as they are known."""
 
     def replay(self, session: Session, config: dict[str, Any], name: str) -> None:
         """Bring over parameters, tags, metrics and losses."""
         records = self.trial.read()
-        tags = self._wanted_tags(session, config, records)
+        tags = self._own_tags(session, config)
         params: dict[str, str] = {}
         if self._file is None:
             file = attach(session, self.trial.path, name, tags, records[0].timestamp if records else None)
@@ -43,11 +41,15 @@ class TrialRun:
             if file.run.status != "RUNNING":
                 session.server.resume(file.run.run_id)
             self._file, self._tags, self._name = file, dict(file.run.tags), file.run.name
-        new = [record for record in records if not _same(self._logged.get(record.generation), record)]
-        points = [point for record in new for point in projection.metric_points(record)]
-        points += self._losses(config, records, {record.generation for record in new})
+        for record in records:
+            tags |= projection.infinity_tags(record)
+            tags |= projection.changed_tags(record, self._noted(record))
+        new = [record for record in records if not _same(self._replayed.get(record.generation), record)]
+        losses = self._losses(config, records)
+        points = [*self._metrics(new), *(point for curve in losses.values() for point in curve)]
         self._log(session, points, params, tags)
-        self._logged |= {record.generation: record for record in new}
+        self._note(session, new, losses)
+        self._replayed |= {record.generation: record for record in new}
         self._num_generations = config["num_generations"]
         if self._name != name:
             session.server.rename(self._run_id, name)
@@ -56,29 +58,18 @@ class TrialRun:
     def upload(self, session: Session) -> None:
         """Bring over the files of every generation that the run has not got."""
         assert self._file is not None
-        for record in self._logged.values():
+        for record in self._replayed.values():
             for name, stage in record.artifacts.items():
-                path = f"{folder_of(record)}/{name}"
-                if self._file.files.get(path) == stage:
-                    continue
-                content = read_stage_file(self.trial.store, stage, name)
-                if content is None:
-                    log.info("%s of %s is not in the storage; MLflow does without it.", path, self.trial.trial_key)
-                    continue
-                with tempfile.TemporaryDirectory(prefix="raycollapse-") as scratch:
-                    file = Path(scratch) / name
-                    file.write_bytes(content)
-                    session.server.upload(self._run_id, file, folder_of(record))
-                self._file.files[path] = stage
-                self._file.save(session, self.trial.path)
+                if self._file.files.get(f"{folder_of(record)}/{name}") != stage:
+                    self._upload(session, record, name, stage)
 
     def end(self, session: Session) -> str:
         """Note how the trial ended, and return that: `FINISHED`, `FAILED`, or `KILLED` if generations are missing."""
-        last = max((record.timestamp for record in self._logged.values()), default=time.time())
-        if self._tags.get(FAILURE_TAG) is not None:
+        if FAILURE_TAG in self._tags:
             status = "FAILED"
         else:
-            status = "FINISHED" if len(self._logged) >= self._num_generations else "KILLED"
+            status = "FINISHED" if len(self._replayed) >= self._num_generations else "KILLED"
+        last = max((record.timestamp for record in self._replayed.values()), default=time.time())
         session.server.end(self._run_id, status, milliseconds(last if status == "FINISHED" else time.time()))
         return status
 
@@ -87,39 +78,86 @@ class TrialRun:
         assert self._file is not None
         return self._file.run.run_id
 
-    def _wanted_tags(self, session: Session, config: dict[str, Any], records: list[GenerationRecord]) -> dict[str, str]:
+    def _own_tags(self, session: Session, config: dict[str, Any]) -> dict[str, str]:
         tags = {**projection.tags(config), "raycollapse.trial_key": self.trial.trial_key}
         if session.parent is not None:
             tags["mlflow.parentRunId"] = session.parent
-        for record in records:
-            tags |= projection.infinity_tags(record)
         failure = self.trial.read_failure()
         return tags if failure is None else {**tags, FAILURE_TAG: failure[:MAX_TAG]}
 
+    def _noted(self, record: GenerationRecord) -> dict[str, str]:
+        """Return what was logged first of a generation."""
+        assert self._file is not None
+        return self._file.values.get(str(record.generation), {})
+
+    def _metrics(self, records: list[GenerationRecord]) -> list[Point]:
+        """Return the metrics of some records, without values that differ from those logged first."""
+        return [
+            point
+            for record in records
+            for point in projection.metric_points(record)
+            if self._noted(record).get(point.name, repr(point.value)) == repr(point.value)
+        ]
+
+    def _losses(self, config: dict[str, Any], records: list[GenerationRecord]) -> dict[int, list[Point]]:
+        """Return, by generation, the loss curves not noted as logged, while it is known how many steps lie before."""
+        losses: dict[int, list[Point]] = {}
+        before = 0
+        for record in records:
+            num_steps = self._noted(record).get(LOSS)
+            if num_steps is None:
+                curve = self._curve(record)
+                num_steps = curve[-1]["step"] if curve else config["training"].get("num_steps")
+                losses[record.generation] = list(projection.loss_points(record, curve, before))
+            if num_steps is None:
+                break
+            before += int(num_steps)
+        return losses
+
+    def _curve(self, record: GenerationRecord) -> list[dict[str, Any]]:
+        """Return a generation's loss curve; nothing if the storage has it no more."""
+        stage = record.stages.get("train")
+        content = None if stage is None else read_stage_file(self.trial.store, stage, "loss.json")
+        curve: list[dict[str, Any]] = [] if content is None else json.loads(content)
+        return curve
+
+    def _note(self, session: Session, records: list[GenerationRecord], losses: dict[int, list[Point]]) -> None:
+        """Keep what has been logged now."""
+        assert self._file is not None
+        before = json.dumps(self._file.values)
+        for record in records:
+            values = {point.name: repr(point.value) for point in projection.metric_points(record)}
+            self._file.values[str(record.generation)] = {**values, **self._noted(record)}
+            self._replayed[record.generation] = record
+        steps_before = 0
+        for generation in sorted(losses):
+            ...
+        if json.dumps(self._file.values) != before:
+            self._file.save(session, self.trial.path)
+
     def _log(self, session: Session, points: list[Point], params: dict[str, str], tags: dict[str, str]) -> None:
+        assert self._file is not None
         changed = {name: value for name, value in tags.items() if self._tags.get(name) != value}
         if points or params or changed:
             session.server.log(self._run_id, points, params, changed)
+        if points:
+            self._file.save(session, self.trial.path)
         if FAILURE_TAG in self._tags and FAILURE_TAG not in tags:
             session.server.delete_tag(self._run_id, FAILURE_TAG)
         self._tags = tags
 
-    def _losses(self, config: dict[str, Any], records: list[GenerationRecord], new: set[int]) -> Iterator[Point]:
-        """Yield the loss curves of new generations, as long as it is known how many steps lie before them."""
-        before = 0
-        for record in records:
-            if record.generation in new:
-                curve = self._curve(record)
-                yield from projection.loss_points(record, curve, before)
-                self._num_steps[record.generation] = curve[-1]["step"] if curve else config["training"].get("num_steps")
-            if self._num_steps[record.generation] is None:
-                return
-            before += self._num_steps[record.generation]
-
-    def _curve(self, record: GenerationRecord) -> list[dict[str, Any]]:
-        content = read_stage_file(self.trial.store, record.stages.get("train", "/"), "loss.json")
-        curve: list[dict[str, Any]] = [] if content is None else json.loads(content)
-        return curve
+    def _upload(self, session: Session, record: GenerationRecord, name: str, stage: str) -> None:
+        assert self._file is not None
+        content = read_stage_file(self.trial.store, stage, name)
+        if content is None:
+            log.info("%s of %s is not in the storage any more; MLflow does without it.", name, stage)
+            return
+        with tempfile.TemporaryDirectory(prefix="raycollapse-") as scratch:
+            file = Path(scratch) / name
+            file.write_bytes(content)
+            session.server.upload(self._run_id, file, folder_of(record))
+        self._file.files[f"{folder_of(record)}/{name}"] = stage
+        self._file.save(session, self.trial.path)
 
 
 def _same(earlier: GenerationRecord | None, record: GenerationRecord) -> bool:
