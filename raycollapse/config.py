@@ -76,7 +76,7 @@ class Experiment(Config):
     """What is measured of each generation."""
     resources: Resources = Resources()
     """Where stages run."""
-    storage: str = "results"
+    storage: str = Field(default="results", validate_default=True)
     """A folder or a URI (`s3://...`) that keeps every stage and record."""
     tracking: Tracking = Tracking()
     """Where results are shown."""
@@ -157,7 +157,7 @@ class Experiment(Config):
 
     def resolved(self) -> dict[str, Any]:
         """Return the whole configuration, defaults filled in, as plain data that loads again."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json")
 
 
 def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:

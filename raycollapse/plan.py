@@ -9,7 +9,6 @@ from raycollapse.config import Experiment
 from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import TrainSet
 from raycollapse.stages.measuring import MeasureStage
-from raycollapse.store import Store
 from raycollapse.trial import Trial
 
 
@@ -28,9 +27,6 @@ class Plan:
         """Distinct stages by kind."""
         return Counter(kind for kind, _ in self.shared)
 
-    def num_done(self, store: Store) -> Counter[str]:
-        """Return how many of the distinct stages the store has, by kind."""
-        return Counter(kind for kind, key in self.shared if store.find(kind, key) is not None)
 
 
 class PlanBackend(Backend):

@@ -9,7 +9,6 @@ from rich.table import Table
 from raycollapse.config import Experiment, expand
 from raycollapse.errors import RequestError
 from raycollapse.plan import Plan, plan
-from raycollapse.store import Store
 
 
 def show_plan(experiment: Experiment, console: Console, address: str | None) -> None:
@@ -44,8 +43,3 @@ def _refusals_of_cluster(experiment: Experiment, address: str) -> list[str]:
         if device == "auto":
             device = "cuda" if supply.total.gpus >= 1 else "cpu"
         return preflight(experiment.on(device), supply, len(expand(experiment)))
-
-
-def done_so_far(found: Plan, store: Store) -> int:
-    """Return how many of the plan's stages the storage has."""
-    return sum(found.num_done(store).values())

@@ -5,7 +5,6 @@ distance itself. So faiss only proposes candidates; their distances are computed
 and where the proposal's error could hide a nearer point, float64 products propose again, in the end everything.
 """
 
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Distance, Points, as_points, check_distance, check_same_width, unit_rows
+from raycollapse.maths.optional_faiss import load_faiss
 
 _EXTRA = 4  # candidates beyond k at first: the gap to the last of them nearly always exceeds the error
 _TIE = 1e-10  # points whose squared distances differ by less than this share are as near as each other
@@ -136,9 +136,7 @@ def _error(placed: Points) -> float:
 
 
 def _by_faiss(q: Points, r: Points, num: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    faiss = _faiss()
-    faiss.omp_set_num_threads(_num_threads())
-    squared, candidates = faiss.knn(q, r, num)
+    squared, candidates = load_faiss().knn(q, r, num)
     return candidates, squared[:, -1]
 
 
@@ -172,20 +170,3 @@ def _rank(
         distances[block] = np.sqrt(np.take_along_axis(squared, best, axis=1))
         indices[block] = np.take_along_axis(some, best, axis=1)
     return distances, indices
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise RequestError(
-            "faiss, which finds nearest neighbours, is not installed. "
-            'Use pip install "raycollapse[cpu]", or "raycollapse[gpu]" on a machine with a CUDA GPU.'
-        ) from error
-    return faiss
-
-
-def _num_threads() -> int:
-    """Return torch's setting, which the process has made for its share of the machine; 1 if torch is not in use."""
-    torch = sys.modules.get("torch")
-    return int(torch.get_num_threads()) if torch is not None else 1

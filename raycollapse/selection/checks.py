@@ -1,9 +1,12 @@
 """What is refused before a selection starts."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from raycollapse.errors import RequestError
+from raycollapse.maths.arrays import Points, as_points, check_distance, unit_rows
 
 
 def check_num_select(num_select: int, num_points: int) -> None:
@@ -33,3 +36,17 @@ def check_order(order: NDArray[np.int64], num_points: int) -> None:
             f"order is no permutation of 0..{num_points - 1}: {num_points - len(np.unique(valid))} rows are missing. "
             "Use rng.permutation(n)."
         )
+
+
+def selection_points(features: Any, metric: str) -> Points:
+    """Return the points among which Euclidean distances are compared: on the unit sphere for cosine.
+
+    There |x - y|^2 / 2 = 1 - cos(x, y), so that both distances order pairs alike. Points of a size whose squares
+    float32 cannot hold are scaled.
+    """
+    check_distance(metric)
+    points = as_points(features)
+    if metric == "cosine":
+        return unit_rows(points)
+    largest = float(np.abs(points).max())
+    return points if 1e-12 < largest < 1e15 or largest == 0 else (points / largest)
