@@ -28,7 +28,6 @@ class Plan:
         return Counter(kind for kind, _ in self.shared)
 
 
-
 class PlanBackend(Backend):
     """Carries nothing out: it notes which stages would be made."""
 

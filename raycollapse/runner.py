@@ -12,6 +12,7 @@ from raycollapse.backend import LocalBackend
 from raycollapse.config import Experiment, expand
 from raycollapse.continuation import check_continuation
 from raycollapse.errors import RequestError, describe
+from raycollapse.plan import plan
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.stages.base import make
@@ -76,6 +77,7 @@ def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"
     keys = [trial.trial_key() for trial in trials]
     recorder = open_recorder(experiment, store)
     names = dict(zip(keys, labels, strict=True))
+    _announce(trials, store, console)
     display = display_for(console, names, experiment.num_generations)
     with replaying(recorder, [_records(store, trial) for trial in trials]), display:
         run(trials, store, display)
@@ -83,6 +85,17 @@ def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"
     failures = {label: reason for label, reason in reasons.items() if reason is not None}
     has_records = any(_records(store, trial).read() for trial in trials)
     return Result(experiment, store, failures, has_records, recorder.uri)
+
+
+def _announce(trials: list[Experiment], store: Store, console: Console) -> None:
+    """Say what is about to happen."""
+    first, stages = trials[0], plan(trials).shared
+    num_done = sum(store.find(kind, key) is not None for kind, key in stages)
+    console.print(
+        f"{first.name}: {len(trials)} trial(s) of {first.num_generations} generation(s) on {first.device}; "
+        f"{len(stages) - num_done} stages to make, {num_done} are there already. Storage: {store.uri}",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def _run_here(trials: list[Experiment], store: Store, display: Display) -> None:

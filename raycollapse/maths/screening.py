@@ -5,6 +5,8 @@ is computed from the differences of features: accurate for near-duplicates too, 
 is certain, so results depend neither on the short vectors nor on how the work is cut into blocks.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +18,28 @@ from raycollapse.maths.short_vectors import blocks, frame_of
 _VALUES = 1 << 22  # differences held at once
 
 
+@dataclass(frozen=True)
+class Vectors:
+    """Some points' short vectors."""
+
+    positions: Tensor
+    """(r,) rows of the set"""
+    short: Tensor
+    """(r, width) float32"""
+    square: Tensor
+    """(r,) their squared lengths"""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, part: slice) -> "Vectors":
+        return Vectors(self.positions[part], self.short[part], self.square[part])
+
+    def products(self, columns: "Vectors") -> Tensor:
+        """Return (r, c) |v|^2 - 2 u.v: plus the row's |u|^2, a lower bound of the pair's squared distance."""
+        return torch.addmm(columns.square, self.short, columns.short.T, alpha=-2.0)
+
+
 class Screen:
     """Squared distances between the rows of one set of (n, d) points."""
 
@@ -24,6 +48,7 @@ class Screen:
         self.on_cpu = self.points.device.type == "cpu"
         self._frame = frame_of(points)
         self._short = self._all_short(points) if self._frame.axes is not None else None
+        self._centre = torch.from_numpy(self._frame.centre).to(self.points)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -37,61 +62,55 @@ class Screen:
         squared = [(self.points[r] - self.points[c]).square_().sum(1) for r, c in parts]
         return torch.cat(squared) if squared else self.points.new_empty(0)
 
-    def lower(self, bound: Tensor, rows: Tensor, columns: Tensor, stop: float) -> tuple[Tensor, Tensor]:
+    def vectors(self, positions: Tensor) -> "Vectors":
+        """Return what products of these points are formed from."""
+        if self._short is not None:
+            short = self._short.index_select(0, positions)
+        else:
+            placed = self.points.index_select(0, positions).sub_(self._centre).div_(self._frame.scale)
+            short = placed.float()
+        return Vectors(positions, short, torch.linalg.vector_norm(short, dim=1).square_())
+
+    def lower(self, bound: Tensor, rows: "Vectors", columns: "Vectors", stop: float) -> tuple[Tensor, Tensor]:
         """Lower each row's bound on its squared distance to the columns as far as the columns allow.
 
-        A row whose bound is found to lie under `stop` is given up: the columns may not all have been looked at.
+        A row whose bound lies under `stop`, or is found to, is given up: not all columns may have been looked at.
 
         Args:
             bound: (r,) an upper bound on each row's squared distance to some set that is about to gain the columns.
-            rows: (r,) positions of points.
-            columns: (c,) positions of points.
+            rows: r points.
+            columns: c points.
             stop: a squared distance.
 
         Returns:
             (r,) the new bounds, and (r,) whether all columns were taken into account.
         """
-        products, own = self._products(rows, columns)
+        products = rows.products(columns)
         likely = _argmin(products)
-        limit = self._limit(bound) - own
-        hit = (products.gather(1, likely[:, None])[:, 0] < limit).nonzero()[:, 0]
-        if len(hit) == 0:
-            return bound, torch.ones_like(rows, dtype=torch.bool)
+        near = products.gather(1, likely[:, None])[:, 0] < self._limit(bound, rows, stop)
+        hit = near.nonzero()[:, 0]
         bound = bound.clone()
-        bound[hit] = torch.minimum(bound[hit], self.pairs(rows[hit], columns[likely[hit]]))
-        going = hit[bound[hit] >= stop]
-        complete = torch.ones_like(rows, dtype=torch.bool)
-        complete[hit] = bound[hit] >= stop
-        limit = torch.full_like(own, -torch.inf)
-        limit[going] = self._limit(bound[going]) - own[going]
-        row, column = _below(products, limit)
-        bound.scatter_reduce_(0, row, self.pairs(rows[row], columns[column]), "amin")
-        return bound, complete
+        distance = self.pairs(rows.positions[hit], columns.positions[likely[hit]])
+        bound[hit] = torch.minimum(bound[hit], distance)
+        complete = bound >= stop
+        row, column = _below(products, self._limit(bound, rows, stop).masked_fill_(~near, -torch.inf))
+        distance = self.pairs(rows.positions[row], columns.positions[column])
+        return bound.scatter_reduce_(0, row, distance, "amin"), complete
 
-    def close_pairs(self, rows: Tensor, limit: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Return every pair i < j of the (r,) rows whose squared distance is at most `limit`, and that distance."""
-        products, own = self._products(rows, rows)
-        bound = self.points.new_full((len(rows),), limit)
-        i, j = _below(products, self._limit(bound) - own)
+    def close_pairs(self, positions: Tensor, limit: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return every pair i < j of the (r,) positions whose squared distance is at most `limit`, and that distance."""
+        rows = self.vectors(positions)
+        bound = self.points.new_full((len(positions),), limit)
+        i, j = _below(rows.products(rows), self._limit(bound, rows, -1.0))
         i, j = i[i < j], j[i < j]
-        squared = self.pairs(rows[i], rows[j])
+        squared = self.pairs(positions[i], positions[j])
         near = squared <= limit
         return i[near], j[near], squared[near]
 
-    def _limit(self, bound: Tensor) -> Tensor:
-        """Return what a product must stay below for its pair to possibly lie within the bound."""
-        return bound.float() / self._frame.scale**2 + self._frame.error
-
-    def _products(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (r, c) |v|^2 - 2 u.v and (r,) |u|^2, which add up to a lower bound of the squared distance."""
-        u, v = self._vectors(rows), self._vectors(columns)
-        return torch.addmm(v.square().sum(1), u, v.T, alpha=-2.0), u.square().sum(1)
-
-    def _vectors(self, rows: Tensor) -> Tensor:
-        if self._short is not None:
-            return self._short[rows]
-        centre = torch.from_numpy(self._frame.centre).to(self.points)
-        return ((self.points[rows] - centre) / self._frame.scale).float()
+    def _limit(self, bound: Tensor, rows: "Vectors", stop: float) -> Tensor:
+        """Return what a row's products must lie under for a pair to possibly lie within the bound that it pursues."""
+        limit = (bound / self._frame.scale**2).float() + (self._frame.error - rows.square)
+        return limit.masked_fill_(bound < stop, -torch.inf)
 
     def _all_short(self, points: Points) -> Tensor:
         short = np.empty((len(points), self._frame.width), np.float32)

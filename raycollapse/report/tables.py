@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raycollapse.report.numbers import written, written_with_spread
+from raycollapse.report.rounding import written, written_with_spread
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -49,14 +49,14 @@ class Nearest:
     def look(self, positions: Tensor, stop: float) -> None:
         """Let candidates look at the chosen points they have not seen, until their squared bound falls under `stop`."""
         positions = positions[self._seen[positions].argsort()]
-        bound, seen = self.bound[positions], self._seen[positions]
+        rows, bound, seen = self.screen.vectors(positions), self.bound[positions], self._seen[positions]
         start = int(seen[0]) if len(seen) else self.num
         for begin in range(start - start % self._columns, self.num, self._columns):
             end = min(begin + self._columns, self.num)
-            looking = ((seen < end) & (bound >= stop)).nonzero()[:, 0]
-            for part in looking.split(self._block):
-                bound[part], complete = self.screen.lower(
-                    bound[part], positions[part], self.chosen[begin:end], stop
-                )
-                seen[part[complete]] = end
+            columns = self.screen.vectors(self.chosen[begin:end])
+            num_behind = int((seen < end).sum())
+            for first in range(0, num_behind, self._block):
+                part = slice(first, min(first + self._block, num_behind))
+                bound[part], complete = self.screen.lower(bound[part], rows[part], columns, stop)
+                seen[part] = torch.where(complete, end, seen[part])
         self.bound[positions], self._seen[positions] = bound, seen

@@ -75,11 +75,14 @@ class StageCheckpoints:
 
     def __init__(self, store: Store, stage: str) -> None:
         self._store = store
+        self._stage = stage
         self._kind = f"checkpoint/{stage}"
 
     def latest(self) -> tuple[int, Path] | None:
         """Return the newest step whose checkpoint verifies, and a local folder with its files."""
         for name in reversed(self._store.keys(self._kind)):
+            if self._store.find(self._kind, name) is None:
+                continue  # its writer was killed, or it is damaged, and set aside with a warning
             try:
                 return int(name), self._store.folder(self._kind, name)
             except DamagedStageError as error:
@@ -94,7 +97,12 @@ class StageCheckpoints:
             return {"step": step}
 
         name = f"{step:09d}"
-        self._store.commit(self._kind, name, {"step": step}, fill)
+        try:
+            self._store.commit(self._kind, name, {"step": step}, fill)
+        except Exception:
+            if self._store.find("train", self._stage) is None:
+                raise
+            return  # another process has finished this stage meanwhile, and cleared up
         for earlier in self._store.keys(self._kind):
             if earlier < name:
                 self._store.remove(self._kind, earlier)

@@ -36,7 +36,7 @@ class Files(ABC):
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Move a folder."""
+        """Move a file or a folder; FileNotFoundError if it is not there."""
 
     @abstractmethod
     def remove(self, path: str) -> None:
@@ -98,6 +98,7 @@ class LocalFiles(Files):
         return sorted(child.name for child in folder.iterdir() if not child.name.startswith("."))
 
     def move(self, source: str, target: str) -> None:
+        (self.root / target).parent.mkdir(parents=True, exist_ok=True)
         (self.root / source).rename(self.root / target)
 
     def remove(self, path: str) -> None:
@@ -162,14 +163,13 @@ class RemoteFiles(Files):
         return sorted(entry.base_name for entry in entries)
 
     def move(self, source: str, target: str) -> None:
-        from pyarrow import fs
-
-        selector = self._selector(self._path(source), recursive=True)
-        for info in self._fs.get_file_info(selector):
+        own = self._fs.get_file_info(self._path(source))
+        below = [] if own.type == self._file else self._fs.get_file_info(self._selector(own.path, recursive=True))
+        for info in [own, *below]:
             if info.type == self._file:
-                moved = self._path(target) + info.path.removeprefix(self._path(source))
+                moved = self._path(target) + info.path.removeprefix(own.path)
                 self._fs.create_dir(moved.rpartition("/")[0], recursive=True)
-                fs.copy_files(info.path, moved, source_filesystem=self._fs, destination_filesystem=self._fs)
+                self._fs.copy_file(info.path, moved)
         self.remove(source)
 
     def remove(self, path: str) -> None:

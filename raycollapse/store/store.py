@@ -42,11 +42,12 @@ class Store:
         try:
             self.files = open_files(self.uri)
             self.files.create("raycollapse.json", json.dumps({"schema": SCHEMA}).encode())
-            schema = json.loads(self.files.read("raycollapse.json")).get("schema")
-        except (OSError, ValueError) as error:
+            mark = json.loads(self.files.read("raycollapse.json"))
+        except (OSError, ValueError, NotImplementedError) as error:  # the last: a kind of URI that pyarrow lacks
             raise RequestError(
                 f"The storage {self.uri} cannot be written ({error}). Give a folder of yours with --storage DIR."
             ) from error
+        schema = mark.get("schema") if isinstance(mark, dict) else None
         if schema != SCHEMA:
             raise RequestError(
                 f"The storage {self.uri} has schema {schema}; this version reads {SCHEMA}. "
@@ -73,17 +74,19 @@ class Store:
         except FileNotFoundError:
             return None
         except ValidationError:
-            self._set_aside(path, "its manifest is not readable")
+            self._set_aside(path, None, "its manifest is not readable")
             return None
         for name, entry in manifest.files.items():
-            if (size := self.files.size(f"{path}/{manifest.attempt}/{name}")) != entry.size:
-                self._set_aside(path, f"{name} has {size} bytes instead of {entry.size}")
+            size = self.files.size(f"{path}/{manifest.attempt}/{name}")
+            if size != entry.size:
+                found = "is missing" if size is None else f"has {size} bytes instead of {entry.size}"
+                self._set_aside(path, manifest.attempt, f"{name} {found}")
                 return None
         self._warn_of_other_versions(manifest)
         return manifest
 
     def folder(self, kind: str, key: str) -> Path:
-        """Return a local folder with the files of a finished stage. The first call in a process verifies their hashes.
+        """Return a local folder with a finished stage's files; their hashes are verified the first time in a process.
 
         Raises:
             DamagedStageError: the stage is not there, or not as it was written; it has been set aside.
@@ -92,13 +95,20 @@ class Store:
         manifest = self.find(kind, key)
         if manifest is None:
             raise DamagedStageError(f"{path} is missing or was damaged; it has to be made anew.")
-        folder = self.files.fetch(f"{path}/{manifest.attempt}", list(manifest.files))
-        if path not in self._verified:
+        try:
+            return self._verified_folder(path, manifest)
+        except FileNotFoundError as error:  # another process has set it aside, or removed it, since it was found
+            raise DamagedStageError(f"{path} is gone; it has to be made anew.") from error
+
+    def _verified_folder(self, path: str, manifest: Manifest) -> Path:
+        attempt = f"{path}/{manifest.attempt}"
+        folder = self.files.fetch(attempt, list(manifest.files))
+        if attempt not in self._verified:
             for name, entry in manifest.files.items():
                 if hash_file(folder / name) != entry.sha256:
-                    self._set_aside(path, f"{name} was altered: its hash differs")
+                    self._set_aside(path, manifest.attempt, f"{name} was altered: its hash differs")
                     raise DamagedStageError(f"{path}/{name} was altered; the stage has to be made anew.")
-            self._verified.add(path)
+            self._verified.add(attempt)
         return folder
 
     def commit(
@@ -106,9 +116,13 @@ class Store:
     ) -> Manifest:
         """Make a stage: `write` fills a folder and returns facts; the manifest follows. The first commit wins."""
         path, attempt, start = _stage_path(kind, key), uuid.uuid4().hex[:12], time.monotonic()
-        with self.files.writing(f"{path}/{attempt}") as folder:
-            facts = write(folder)
-            files = describe_files(folder)
+        try:
+            with self.files.writing(f"{path}/{attempt}") as folder:
+                facts = write(folder)
+                files = describe_files(folder)
+        except BaseException:
+            self.files.remove(f"{path}/{attempt}")
+            raise
         manifest = Manifest(
             kind=kind, key=key, identity=identity, attempt=attempt, files=files, facts=facts,
             versions=current_versions(), hardware=current_hardware(),
@@ -132,14 +146,16 @@ class Store:
             self.files.remove(f"{_stage_path(kind, name)}/manifest.json")
         self.files.remove(_stage_path(kind, key).rstrip("/"))
 
-    def _set_aside(self, path: str, reason: str) -> None:
+    def _set_aside(self, path: str, attempt: str | None, reason: str) -> None:
+        """Move a manifest out of the way, then the files it names; what others are writing beside them stays."""
         aside = f"{path}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         log.warning("%s is damaged: %s. It is set aside as %s and made anew.", path, reason, aside)
         try:
-            self.files.move(path, aside)
+            self.files.move(f"{path}/manifest.json", f"{aside}/manifest.json")
+            if attempt is not None:
+                self.files.move(f"{path}/{attempt}", f"{aside}/{attempt}")
         except FileNotFoundError:
-            log.info("%s was set aside by another process.", path)
-        self._verified.discard(path)
+            log.info("%s, or a part of it, is gone already.", path)
 
     def _warn_of_other_versions(self, manifest: Manifest) -> None:
         for name in ("torch", "diffusers"):

@@ -119,7 +119,8 @@ class Mlflow:
 
 def is_database(uri: str) -> bool:
     """Return whether MLflow would open this URI as a database of its own, without a server."""
-    return uri.partition(":")[0].partition("+")[0] in DATABASES
+    scheme, separator, _ = uri.partition("://")
+    return separator != "" and scheme.partition("+")[0] in DATABASES
 
 
 def is_refusal(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """Where MLflow keeps things for a storage."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from raycollapse.errors import RequestError
@@ -16,16 +17,24 @@ def tracking_uri(store: Store, uri: str | None) -> str:
                 "tracking.mlflow_uri, or set tracking.mlflow to false."
             )
         return f"sqlite:///{store.local_root.absolute() / 'mlflow.db'}"
-    if uri.startswith("file:") or not (":" in uri or uri in ("databricks", "databricks-uc", "uc")):
+    if not _can_be_written(uri):
         raise RequestError(
-            f"tracking.mlflow_uri is {uri!r}; MLflow writes to a server (http://host:5000) or a database "
-            f"(sqlite:///{Path(uri.removeprefix('file:').lstrip('/') or '.').absolute() / 'mlflow.db'}, "
-            "postgresql://host/name)."
+            f"tracking.mlflow_uri is {uri!r}; MLflow records in a server, such as http://host:5000, or in a database, "
+            "such as postgresql://host/name or sqlite:////absolute/path/mlflow.db. Leave it out to have mlflow.db in "
+            "the storage folder."
         )
     prefix, slashes, path = uri.partition(":///")
     if prefix.partition("+")[0] == "sqlite" and slashes and path and not path.startswith(("/", ":")):
         return f"{prefix}:///{Path(path).absolute()}"
     return uri
+
+
+def _can_be_written(uri: str) -> bool:
+    """Return whether MLflow, or a plugin of it, takes this kind of URI; folders are for reading only these days."""
+    scheme = uri.partition(":")[0]
+    plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
+    known = {"http", "https", "databricks", *plugins} - {"file"}
+    return is_database(uri) or (scheme in known and (":" in uri or scheme == "databricks"))
 
 
 def artifact_location(store: Store, uri: str) -> str | None:

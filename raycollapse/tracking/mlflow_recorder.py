@@ -66,18 +66,13 @@ class MlflowRecorder(Recorder):
         self._refused: dict[str, str] = {}
         """Why MLflow does not take a trial, by key."""
 
-    @property
-    def num_pending(self) -> int:
-        """Trials of which MLflow may lack something."""
-        return len({*self._pending, *self._pending_files, *self._refused})
-
     def sync(self, trials: Sequence[TrialRecords]) -> None:
         """Bring over what these trials have recorded; with no trials, see whether MLflow answers."""
         for trial in trials:
             self._runs.setdefault(trial.trial_key, TrialRun(trial))
             self._pending[trial.trial_key] = None
         if self._outage.may_try:
-            self._attempt(self._replay)
+            self._attempt(lambda: self._replay(try_files=self._file_outage.may_try))
 
     def finish(self, trials: Sequence[TrialRecords]) -> None:
         """Bring over what is missing of these and all earlier trials, and how they ended; say what is left over."""
@@ -86,7 +81,7 @@ class MlflowRecorder(Recorder):
         self._pending = dict.fromkeys(self._runs)
 
         def replay_and_end() -> None:
-            self._replay()
+            self._replay(try_files=True)
             self._end()
 
         self._attempt(replay_and_end)
@@ -104,11 +99,14 @@ class MlflowRecorder(Recorder):
 
     def _connect(self) -> Session:
         if self._session is None:
-            server, location = Mlflow(self._uri), artifact_location(self._store, self._uri)
-            experiment_id = server.experiment_id(self._mlflow_experiment, location)
+            server = Mlflow(self._uri)
+            experiment_id = self._experiment_id(server)
             session = Session(server, self._store, self.uri, self._mlflow_experiment, experiment_id)
             self._session = replace(session, parent=self._sweep_run(session)) if self._is_sweep else session
         return self._session
+
+    def _experiment_id(self, server: Mlflow) -> str:
+        return server.experiment_id(self._mlflow_experiment, artifact_location(self._store, self._uri))
 
     def _sweep_run(self, session: Session) -> str:
         tags = {"raycollapse.experiment": self._experiment, "raycollapse.storage": self._store.uri}
@@ -117,7 +115,7 @@ class MlflowRecorder(Recorder):
             session.server.resume(run.run_id)
         return run.run_id
 
-    def _replay(self) -> None:
+    def _replay(self, try_files: bool) -> None:
         self._connect()
         self._read_configs()
         while self._pending:
@@ -126,7 +124,7 @@ class MlflowRecorder(Recorder):
                 self._replay_one(key)
                 self._pending_files[key] = None
             del self._pending[key]
-        if self._file_outage.may_try:
+        if try_files:
             self._upload()
 
     def _read_configs(self) -> None:
@@ -163,10 +161,11 @@ class MlflowRecorder(Recorder):
     def _upload(self) -> None:
         try:
             for key in list(self._pending_files):
-                self._runs[key].upload(self._connect())
+                if key not in self._refused:
+                    self._runs[key].upload(self._connect())
                 del self._pending_files[key]
         except Exception as error:  # noqa: BLE001 (see _attempt)
-            self._connect().server.experiment_id(self._mlflow_experiment, None)  # raises if MLflow itself is away
+            self._experiment_id(self._connect().server)  # raises if it is MLflow itself that is away
             self._file_outage.failed(reason_of(error))
         else:
             self._file_outage.succeeded()
@@ -182,9 +181,9 @@ class MlflowRecorder(Recorder):
         reason = self._outage.reason or self._file_outage.reason or next(iter(self._refused.values()), None)
         if reason is not None:
             log.warning(
-                "%s has not got everything of %d of %d trials (%s). Nothing is lost: the records lie in %s. "
-                "Run the same command again to replay them.",
-                self._place, self.num_pending, len(self._runs), reason, self._store.uri,
+                "%s has not got everything (%s). Nothing is lost: the records lie in %s. Run the same command again to "
+                "replay them.",
+                self._place, reason, self._store.uri,
             )  # fmt: skip
 
 

@@ -50,15 +50,24 @@ class Outage:
         self.reason, self._pause, self._next_try = None, 0.0, 0.0
 
 
-def reason_of(error: Exception, limit: int = 200) -> str:
-    """Return an error in one line, without its wrapping and without passwords.
+def reason_of(error: BaseException, limit: int = 200) -> str:
+    """Return an error in one line, as the system said it, without passwords.
 
-    >>> reason_of(ValueError("no route to http://user:secret@host/\\nmore"))
+    >>> reason_of(ValueError("no route to http://user:secret@host/"))
     'no route to http://***@host/'
     """
-    text = (str(error) or type(error).__name__).strip().splitlines()[0]
-    caused_by = re.search(r"(?:Failed to establish a new connection: |Caused by )(.*)", text)
-    return without_password(caused_by.group(1) if caused_by else text)[:limit].rstrip()
+    cause = _system_error(error) or error
+    text = (str(cause) or type(cause).__name__).strip().splitlines()[0]
+    return without_password(text)[:limit].rstrip()
+
+
+def _system_error(error: BaseException | None) -> BaseException | None:
+    """Return the deepest error of the system that led to this one; libraries wrap it in layers of their own."""
+    if error is None:
+        return None
+    deeper = _system_error(error.__cause__ or error.__context__)
+    is_system = isinstance(error, TimeoutError) or (isinstance(error, OSError) and error.strerror is not None)
+    return deeper or (error if is_system else None)
 
 
 def without_password(uri: str) -> str:

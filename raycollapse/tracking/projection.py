@@ -4,7 +4,7 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,14 +70,6 @@ def changed_tags(record: GenerationRecord, logged: Mapping[str, str]) -> dict[st
         for point in metric_points(record)
         if logged.get(point.name, repr(point.value)) != repr(point.value)
     }
-
-
-def loss_points(record: GenerationRecord, curve: Sequence[Mapping[str, Any]], steps_before: int) -> Iterator[Point]:
-    """Yield a generation's loss curve under `train/loss`, step = optimizer steps over all generations."""
-    for entry in curve:
-        yield Point(
-            "train/loss", float(entry["loss"]), milliseconds(record.timestamp), steps_before + int(entry["step"])
-        )
 
 
 def folder_of(record: GenerationRecord) -> str:

@@ -1,20 +1,19 @@
 """One trial's run: what of its records MLflow has, and bringing over the rest."""
 
-import hashlib
 import logging
 import tempfile
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from raycollapse.tracking import projection
+from raycollapse.tracking.loss_curves import LOSS, LossCurve, missing_curves
 from raycollapse.tracking.mlflow_session import RunFile, Session, attach
 from raycollapse.tracking.projection import MAX_TAG, Point, folder_of, milliseconds
 from raycollapse.tracking.records import GenerationRecord, TrialRecords
 from raycollapse.tracking.stage_files import read_stage_file
 
 FAILURE_TAG = "raycollapse.failure"
-LOSS = "train/loss"
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +25,8 @@ class TrialRun:
         self.trial = trial
         self._file: RunFile | None = None
         self._tags: dict[str, str] = {}
+        self._params: dict[str, str] = {}
+        """Parameters that the run has not got."""
         self._name = ""
         self._replayed: dict[int, GenerationRecord] = {}
         self._num_generations = 0
@@ -34,26 +35,30 @@ class TrialRun:
         """Bring over parameters, tags, metrics and losses."""
         records = self.trial.read()
         tags = self._own_tags(session, config)
-        params: dict[str, str] = {}
         if self._file is None:
-            file = attach(session, self.trial.path, name, tags, records[0].timestamp if records else None)
-            params = {k: v for k, v in projection.params(config).items() if k not in file.run.params}
-            if file.run.status != "RUNNING":
-                session.server.resume(file.run.run_id)
-            self._file, self._tags, self._name = file, dict(file.run.tags), file.run.name
+            self._attach(session, config, name, tags, records)
         for record in records:
             tags |= projection.infinity_tags(record)
             tags |= projection.changed_tags(record, self._noted(record))
         new = [record for record in records if not _same(self._replayed.get(record.generation), record)]
         losses = self._losses(config, records)
-        points = [*self._metrics(new), *(point for curve in losses.values() for point in curve)]
-        self._log(session, points, params, tags)
+        points = [*self._metrics(new), *(point for curve in losses.values() for point in curve.points)]
+        self._log(session, points, tags)
         self._note(session, new, losses)
-        self._replayed |= {record.generation: record for record in new}
         self._num_generations = config["num_generations"]
         if self._name != name:
             session.server.rename(self._run_id, name)
             self._name = name
+
+    def _attach(
+        self, session: Session, config: dict[str, Any], name: str, tags: dict[str, str], records: list[GenerationRecord]
+    ) -> None:
+        """Find or make the run. Parameters that it has already stay: MLflow lets none change."""
+        file = attach(session, self.trial.path, name, tags, records[0].timestamp if records else None)
+        if file.run.status != "RUNNING":
+            session.server.resume(file.run.run_id)
+        self._params = {k: v for k, v in projection.params(config).items() if k not in file.run.params}
+        self._file, self._tags, self._name = file, dict(file.run.tags), file.run.name
 
     def upload(self, session: Session) -> None:
         """Bring over the files of every generation that the run has not got."""
@@ -99,49 +104,27 @@ class TrialRun:
             if self._noted(record).get(point.name, repr(point.value)) == repr(point.value)
         ]
 
-    def _losses(self, config: dict[str, Any], records: list[GenerationRecord]) -> dict[int, list[Point]]:
-        """Return, by generation, the loss curves not noted as logged, while it is known how many steps lie before."""
-        losses: dict[int, list[Point]] = {}
-        before = 0
-        for record in records:
-            num_steps = self._noted(record).get(LOSS)
-            if num_steps is None:
-                curve = self._curve(record)
-                num_steps = curve[-1]["step"] if curve else config["training"].get("num_steps")
-                losses[record.generation] = list(projection.loss_points(record, curve, before))
-            if num_steps is None:
-                break
-            before += int(num_steps)
-        return losses
+    def _losses(self, config: dict[str, Any], records: list[GenerationRecord]) -> dict[int, LossCurve]:
+        known = {record.generation: int(self._noted(record)[LOSS]) for record in records if LOSS in self._noted(record)}
+        return missing_curves(self.trial.store, records, known, config["training"].get("num_steps"))
 
-    def _curve(self, record: GenerationRecord) -> list[dict[str, Any]]:
-        """Return a generation's loss curve; nothing if the storage has it no more."""
-        stage = record.stages.get("train")
-        content = None if stage is None else read_stage_file(self.trial.store, stage, "loss.json")
-        curve: list[dict[str, Any]] = [] if content is None else json.loads(content)
-        return curve
-
-    def _note(self, session: Session, records: list[GenerationRecord], losses: dict[int, list[Point]]) -> None:
+    def _note(self, session: Session, records: list[GenerationRecord], losses: dict[int, LossCurve]) -> None:
         """Keep what has been logged now."""
         assert self._file is not None
-        before = json.dumps(self._file.values)
         for record in records:
             values = {point.name: repr(point.value) for point in projection.metric_points(record)}
             self._file.values[str(record.generation)] = {**values, **self._noted(record)}
             self._replayed[record.generation] = record
-        steps_before = 0
-        for generation in sorted(losses):
-            ...
-        if json.dumps(self._file.values) != before:
+        for generation, curve in losses.items():
+            self._file.values[str(generation)][LOSS] = str(curve.num_steps)
+        if records or losses:
             self._file.save(session, self.trial.path)
 
-    def _log(self, session: Session, points: list[Point], params: dict[str, str], tags: dict[str, str]) -> None:
-        assert self._file is not None
+    def _log(self, session: Session, points: list[Point], tags: dict[str, str]) -> None:
         changed = {name: value for name, value in tags.items() if self._tags.get(name) != value}
-        if points or params or changed:
-            session.server.log(self._run_id, points, params, changed)
-        if points:
-            self._file.save(session, self.trial.path)
+        if points or self._params or changed:
+            session.server.log(self._run_id, points, self._params, changed)
+        self._params = {}
         if FAILURE_TAG in self._tags and FAILURE_TAG not in tags:
             session.server.delete_tag(self._run_id, FAILURE_TAG)
         self._tags = tags
@@ -152,11 +135,12 @@ class TrialRun:
         if content is None:
             log.info("%s of %s is not in the storage any more; MLflow does without it.", name, stage)
             return
+        target = PurePosixPath(folder_of(record)) / name
         with tempfile.TemporaryDirectory(prefix="raycollapse-") as scratch:
-            file = Path(scratch) / name
+            file = Path(scratch) / target.name
             file.write_bytes(content)
-            session.server.upload(self._run_id, file, folder_of(record))
-        self._file.files[f"{folder_of(record)}/{name}"] = stage
+            session.server.upload(self._run_id, file, str(target.parent))
+        self._file.files[str(target)] = stage
         self._file.save(session, self.trial.path)
 
 
