@@ -6,6 +6,7 @@ of other packages by their import path.
 """
 
 import importlib
+import inspect
 import os
 import sys
 from dataclasses import dataclass
@@ -93,9 +94,10 @@ def import_member(path: str, base: type[Member]) -> type[Member]:
     module_name, _, class_name = path.partition(":")
     try:
         member = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # its own code runs, and may raise anything
+        reason = f"{type(error).__name__}: {error}"
         raise PydanticCustomError(
-            "import_path", "cannot be imported ({reason}); it must read package.module:Class", {"reason": str(error)}
+            "import_path", "cannot be imported ({reason}); it must read package.module:Class", {"reason": reason}
         ) from error
     if not (isinstance(member, type) and issubclass(member, base)):
         raise PydanticCustomError(
@@ -103,4 +105,7 @@ def import_member(path: str, base: type[Member]) -> type[Member]:
             "is not a subclass of {base}",
             {"base": f"{base.__module__}.{base.__qualname__}"},
         )
+    if inspect.isabstract(member):
+        missing = ", ".join(sorted(member.__abstractmethods__))
+        raise PydanticCustomError("import_path", "lacks what its base asks for: {missing}", {"missing": missing})
     return member

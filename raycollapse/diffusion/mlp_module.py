@@ -29,10 +29,22 @@ class ResidualBlock(nn.Module):
 
 
 class MlpModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers carries no types
-    """Residual MLP on flattened data, conditioned on the timestep through sinusoidal features."""
+    """Residual MLP on flattened data, conditioned on the timestep through sinusoidal features.
+
+    With `skip`, the output is s(t) x_t + F(x_t, t), s starting at 1 and F at 0. Where x_t is nearly pure noise an error
+    in the noise is magnified 150 times in x_0, and there x_t itself is the answer, also in tails that training never
+    showed (the idea of the preconditioning in Karras et al. 2022, section 5).
+    """
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, shape: tuple[int, ...], width: int = 256, num_blocks: int = 3, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        width: int = 256,
+        num_blocks: int = 3,
+        dropout: float = 0.0,
+        skip: bool = False,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         size = math.prod(shape)
         self.width = width
@@ -41,13 +53,28 @@ class MlpModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers carr
         self.blocks = nn.ModuleList([ResidualBlock(width, dropout) for _ in range(num_blocks)])
         self.norm = nn.LayerNorm(width)
         self.exit = nn.Linear(width, size)
+        self.skip = _constant_layer(width, 1.0) if skip else None
+        if skip:
+            nn.init.zeros_(self.exit.weight)
+            nn.init.zeros_(self.exit.bias)
 
     def forward(self, sample: Tensor, timestep: Tensor, return_dict: bool = False) -> tuple[Tensor]:
         """Predict the noise in `sample`, (B, C, H, W) or (B, d), at timesteps (B,); always a tuple of one tensor."""
         features = get_timestep_embedding(timestep, self.width).to(sample.dtype)  # (B, width)
         time_embedding = self.time_embedding(features)
-        hidden = self.entry(sample.flatten(1))
+        x = sample.flatten(1)  # (B, H W C) or (B, d)
+        hidden = self.entry(x)
         for block in self.blocks:
             hidden = block(hidden, time_embedding)
         noise: Tensor = self.exit(nn.functional.silu(self.norm(hidden)))
+        if self.skip is not None:
+            noise = noise + self.skip(time_embedding) * x
         return (noise.view(sample.shape),)
+
+
+def _constant_layer(width: int, value: float) -> nn.Linear:
+    """Return a layer from (B, width) to (B, 1) that starts at one value everywhere."""
+    layer = nn.Linear(width, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.constant_(layer.bias, value)
+    return layer

@@ -15,6 +15,11 @@ COLUMNS = {
     "entropy/train_set": "entropy of train set",
     "quality/fd": "Fréchet distance",
 }
+SHORT = {
+    "generalization score": "GS", "entropy of train set": "entropy", "Fréchet distance": "FD",
+    "real share at last": "real",
+}  # fmt: skip
+"""For a terminal of 80 columns, which the caption spells out."""
 REAL_SHARE = "selection/real_share"
 MISSING = "–"
 
@@ -28,7 +33,7 @@ class Summary:
     caption: str
 
 
-def summarize(frame: "pd.DataFrame") -> Summary:
+def summarize(frame: "pd.DataFrame", with_spread: bool = True) -> Summary:
     """Return a row for each label: its first and last generation, over seeds the mean and after ± half the range."""
     shown = [metric for metric in COLUMNS if metric in frame and frame[metric].notna().any()]
     spans = [_span_of(own) for _, own in frame.groupby("label", sort=False)]
@@ -36,29 +41,31 @@ def summarize(frame: "pd.DataFrame") -> Summary:
     extra = {"seeds": list(map(str, num_seeds)), "generations": spans}
     extra = {name: cells for name, cells in extra.items() if len(set(cells)) > 1}
     rows = [
-        [str(label), *(cells[index] for cells in extra.values()), *_cells(own, shown)]
+        [str(label), *(cells[index] for cells in extra.values()), *_cells(own, shown, with_spread)]
         for index, (label, own) in enumerate(frame.groupby("label", sort=False))
     ]
     heading = ["paradigm, strategy", *extra, *(COLUMNS[metric] for metric in shown), "real share at last"]
-    return Summary(heading, rows, _caption(spans, num_seeds))
+    return Summary(heading, rows, _caption(spans, num_seeds, with_spread))
 
 
-def _caption(spans: list[str], num_seeds: list[int]) -> str:
+def _caption(spans: list[str], num_seeds: list[int], with_spread: bool) -> str:
     generations = f"generation {spans[0]}" if len(set(spans)) == 1 else "first generation → last"
     if max(num_seeds) == 1:
         return generations
     seeds = f"{num_seeds[0]} seeds" if len(set(num_seeds)) == 1 else "seeds"
-    return f"{generations}; mean of {seeds} ± half their range"
+    return f"{generations}; mean of {seeds}{' ± half their range' if with_spread else ''}"
 
 
 def rich_table(frame: "pd.DataFrame") -> "Table":
-    """Return the table for a terminal."""
+    """Return the table for a terminal: means without their spread, so that it fits 80 columns."""
+    from rich import box
     from rich.table import Table
 
-    summary = summarize(frame)
-    table = Table(caption=summary.caption, caption_justify="left")
+    summary = summarize(frame, with_spread=False)
+    spelled = ", ".join(f"{SHORT[name]} = {name}" for name in summary.heading if name in SHORT)
+    table = Table(box=box.SIMPLE_HEAD, caption=f"{summary.caption}. {spelled}", caption_justify="left", pad_edge=False)
     for index, name in enumerate(summary.heading):
-        table.add_column(name, justify="left" if index == 0 else "right")
+        table.add_column(SHORT.get(name, name), justify="left" if index == 0 else "right", no_wrap=True)
     for row in summary.rows:
         table.add_row(*row)
     return table
@@ -72,10 +79,13 @@ def markdown(frame: "pd.DataFrame") -> str:
     return "\n".join([*lines, "", summary.caption]) + "\n"
 
 
-def _cells(own: "pd.DataFrame", shown: Sequence[str]) -> list[str]:
+def _cells(own: "pd.DataFrame", shown: Sequence[str], with_spread: bool) -> list[str]:
+    def over_seeds(values: "pd.Series[float]") -> str:
+        return _over_seeds(values, with_spread)
+
     first, last = _ends(own, "first"), _ends(own, "last")
-    cells = [f"{_over_seeds(first[metric])} → {_over_seeds(last[metric])}" for metric in shown]
-    return [*cells, _over_seeds(last[REAL_SHARE]) if REAL_SHARE in own else MISSING]
+    cells = [f"{over_seeds(first[metric])} → {over_seeds(last[metric])}" for metric in shown]
+    return [*cells, over_seeds(last[REAL_SHARE]) if REAL_SHARE in own else MISSING]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -98,11 +108,11 @@ def _range(generations: "pd.Series[int]") -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-def _over_seeds(values: "pd.Series[float]") -> str:
-    """Return the mean, and half the range where there are several values; one that is missing is not passed over."""
+def _over_seeds(values: "pd.Series[float]", with_spread: bool) -> str:
+    """Return the mean, and half the range if asked for; a value that is missing is not passed over."""
     if values.isna().all():
         return MISSING
     mean = float(values.mean(skipna=False))
-    if len(values) == 1:
+    if len(values) == 1 or not with_spread:
         return written(mean)
     return written_with_spread(mean, float(values.max(skipna=False) - values.min(skipna=False)) / 2)

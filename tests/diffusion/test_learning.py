@@ -21,10 +21,13 @@ def test_a_mixture_of_two_gaussians_is_learnt(tmp_path: Path) -> None:
     right = rng.random(2000) < 0.75
     vectors = rng.normal(0.0, 0.5, (2000, 2)) + np.stack([np.where(right, 3.0, -3.0), np.ones(2000)], axis=1)
     training = Training(num_steps=600, warmup_steps=50, batch_size=256, learning_rate=3e-3)
-    outcome = train(vectors.astype(np.float32), MlpDenoiser(width=64, num_blocks=2), training, 0, NoCheckpoints(), "cpu")
+    outcome = train(
+        vectors.astype(np.float32), MlpDenoiser(width=64, num_blocks=2), training, 0, NoCheckpoints(), "cpu"
+    )
     save_snapshot(outcome, tmp_path)
     samples = sample(tmp_path, Sampling(scheduler="dpmsolver++", num_steps=25), 2000, 0, "cpu")
 
+    assert np.abs(samples).max() < 7.0  # none thrown out by the deterministic sampler
     on_the_right = samples[:, 0] > 0
     assert on_the_right.mean() == pytest.approx(0.75, abs=0.05)
     for side, mean in ((on_the_right, 3.0), (~on_the_right, -3.0)):
@@ -34,8 +37,12 @@ def test_a_mixture_of_two_gaussians_is_learnt(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_digits_are_learnt_as_well_as_the_published_figures_say(tmp_path: Path) -> None:
-    """512 real digits, pixel space 0..255: a generalization score near 358, as in the quickstart's first generation."""
+def test_digits_are_learnt_as_well_as_was_measured(tmp_path: Path) -> None:
+    """512 real digits, pixel space 0..255: near the first generation of the loop as once measured.
+
+    That is a generalization score of 358 and a Frechet distance of 28,600 (means of two seeds); it scatters by some
+    per cent with the seed and the warm-up. The real digits' own nearest neighbours are 308 apart.
+    """
     images = np.rint(load_digits().images / 16 * 255).astype(np.uint8)[..., None]
     images = images[np.random.default_rng(0).permutation(len(images))[:512]]
     training = Training(num_steps=1000, warmup_steps=100, batch_size=128, learning_rate=2e-3)
@@ -44,6 +51,13 @@ def test_digits_are_learnt_as_well_as_the_published_figures_say(tmp_path: Path) 
 
     real, synthetic = (values.reshape(512, -1).astype(np.float64) for values in (images, samples))
     nearest = np.sqrt(((synthetic[:, None] - real[None]) ** 2).sum(-1)).min(axis=1)
-    between_real = np.sqrt(((real[:, None] - real[None]) ** 2).sum(-1) + np.diag([np.inf] * 512)).min(axis=1)
-    assert 300 < nearest.mean() < 400
-    assert nearest.mean() < between_real.mean() * 1.1  # no farther from the digits than they are from one another
+    assert nearest.mean() == pytest.approx(358, rel=0.05)
+    assert frechet(real, synthetic) == pytest.approx(28_600, rel=0.1)
+
+
+def frechet(one: np.ndarray, other: np.ndarray) -> float:
+    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two sets of (n, d) points."""
+    covariances = np.cov(one.T), np.cov(other.T)
+    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(0.0))
+    shift = one.mean(0) - other.mean(0)
+    return float(shift @ shift + np.trace(covariances[0] + covariances[1]) - 2.0 * roots.sum())
