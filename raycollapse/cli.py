@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 something failed; 2 the request was wrong; 130 stopped by Ctrl-C.
 """
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from raycollapse.errors import RequestError
 
@@ -103,7 +105,9 @@ def report(
 def _load(file: Path, assignments: list[str] | None, storage: str | None) -> "Experiment":
     from raycollapse.config import load
 
-    return load(file, [*(assignments or []), *([f"storage={storage}"] if storage else [])])
+    # Quoted, so that YAML reads text and not a number, a comment or a mapping.
+    quoted = [f"storage={json.dumps(storage, ensure_ascii=False)}"] if storage else []
+    return load(file, [*(assignments or []), *quoted])
 
 
 def _tell(result: "Result", console: Console) -> None:
@@ -121,9 +125,9 @@ def _tell(result: "Result", console: Console) -> None:
         is_server = result.tracking_uri.startswith("http")
         _tell_path(console, "MLflow", result.tracking_uri if is_server else command)
     for label, reason in result.failures.items():
-        console.print(f"[red]failed[/red] {label}: {reason}", highlight=False)
+        console.print(f"[red]failed[/red] {escape(f'{label}: {reason}')}", highlight=False, soft_wrap=True)
     if result.failures:
-        console.print("The other trials are complete. To try again and resume, run the same command again.")
+        console.print("What was finished is kept. To try again and resume, run the same command again.")
 
 
 def _tell_path(console: Console, what: str, path: object) -> None:

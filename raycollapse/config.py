@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from raycollapse.config_errors import explain
+from raycollapse.config_errors import explain, value_of
 from raycollapse.data import AnyData
 from raycollapse.diffusion import AnyDenoiser
 from raycollapse.diffusion.sampling import Sampling
@@ -162,7 +162,7 @@ class Experiment(Config):
 
 def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Return the mapping in a YAML file, on top of the file that its `extends` names."""
-    path = path.expanduser().absolute()
+    path = path.expanduser().resolve()
     if path in seen:
         raise RequestError(f"{path} extends itself, through {' -> '.join(p.name for p in (*seen, path))}.")
     try:
@@ -171,12 +171,16 @@ def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise RequestError(
             f"{path} cannot be read: {error.strerror}. Give the path of an experiment's YAML file."
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RequestError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise RequestError(f"{path} holds {type(raw).__name__}; an experiment is a mapping of fields.")
+        raise RequestError(f"{path} holds {value_of(raw)}; an experiment is a mapping of fields.")
     parent = raw.pop("extends", None)
-    return raw if parent is None else merge(read_raw(path.parent / parent, (*seen, path)), raw)
+    if parent is None:
+        return raw
+    if not isinstance(parent, str):
+        raise RequestError(f"{path}: extends is {value_of(parent)}; it must be the path of one YAML file.")
+    return merge(read_raw(path.parent / Path(parent).expanduser(), (*seen, path)), raw)
 
 
 def build(raw: dict[str, Any], source: str = "the experiment") -> Experiment:
@@ -210,7 +214,12 @@ def expand(experiment: Experiment) -> list[Experiment]:
         for path, value in point.items():
             trial = set_path(trial, path, value)
         trials.append(build(trial, f"sweep.grid {point}"))
-    keys = [trial.trial_key() for trial in trials]
-    if len(set(keys)) < len(keys):
-        raise RequestError("sweep.grid lists the same trial more than once. Remove the repeated values.")
+    first: dict[str, Any] = {}
+    for built, point in zip(trials, experiment.sweep.points(), strict=True):
+        same = first.setdefault(built.trial_key(), point)
+        if same is not point:
+            raise RequestError(
+                f"sweep.grid lists the same trial more than once: {point} would give the results of {same}. "
+                "Remove one of them."
+            )
     return trials

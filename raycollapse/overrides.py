@@ -1,10 +1,14 @@
 """Changing one value of a raw configuration by its dotted path: for `--set`, for `extends` and for sweeps alike."""
 
+import re
 from typing import Any
 
 import yaml
 
 from raycollapse.errors import RequestError
+
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+"""Numbers such as 2e-3, which YAML 1.1 reads as text for want of a dot or a sign."""
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -24,23 +28,13 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise RequestError(f"--set {text!r}: the value is not valid YAML ({error}).") from None
-    return path.strip(), _number(parsed)
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 2e-3 as text for want of a dot; a person means the number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    return path.strip(), float(value) if EXPONENT.fullmatch(value.strip()) else parsed
 
 
 def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Return a copy of `raw` with the value at a dotted path replaced; a mapping with another `name` is replaced whole.
 
-    >>> set_path({"selection": "uniform"}, "selection.name", "greedy")
+    >>> set_path({"selection": {"name": "threshold_decay", "decay": 0.9}}, "selection.name", "greedy")
     {'selection': {'name': 'greedy'}}
     >>> set_path({"training": {"num_steps": 5}}, "training.batch_size", 8)
     {'training': {'num_steps': 5, 'batch_size': 8}}
@@ -48,6 +42,8 @@ def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     head, _, rest = path.partition(".")
     if not rest:
         return merge(raw, {head: value})
+    if rest == "name":
+        return merge(raw, {head: {"name": value}})
     below = raw.get(head)
     if below is None:
         below = {}
@@ -73,7 +69,9 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge_value(earlier: Any, value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(earlier, str):
+        earlier = {"name": earlier}  # a member of a family, by its bare name
     if isinstance(value, dict) and isinstance(earlier, dict):
-        if value.get("name", earlier.get("name")) == earlier.get("name"):
-            return merge(earlier, value)
+        same = value.get("name", earlier.get("name")) == earlier.get("name")
+        return merge(earlier, value) if same else value
     return value

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 
@@ -66,7 +67,8 @@ class RichDisplay(Display):
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._progress = Progress(*columns, TextColumn("{task.fields[stage]}"), TimeElapsedColumn(), console=console)
         self._bars: dict[str, TaskID] = {
-            key: self._progress.add_task(label, total=num_generations, stage="waiting") for key, label in labels.items()
+            key: self._progress.add_task(escape(label), total=num_generations, stage="waiting")
+            for key, label in labels.items()
         }
         total = len(labels) * num_generations
         self._all = self._progress.add_task("[bold]all trials", total=total, stage="", visible=len(labels) > 1)
@@ -87,7 +89,8 @@ class RichDisplay(Display):
         self._progress.update(self._all, completed=sum(self._done.values()), stage=f"about {self.remaining()} left")
 
     def fail(self, trial_key: str, reason: str) -> None:
-        self._progress.update(self._bars[trial_key], stage=f"[red]failed: {reason.splitlines()[0][:60]}")
+        last_line = reason.strip().rpartition("\n")[2]  # of a traceback, the line that says what it was
+        self._progress.update(self._bars[trial_key], stage=f"[red]failed: {escape(last_line[:60])}")
 
 
 def display_for(console: Console, labels: Mapping[str, str], num_generations: int) -> Display:

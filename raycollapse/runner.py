@@ -69,7 +69,7 @@ def run_on_ray(experiment: Experiment, console: Console, address: str | None = N
 def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"], run: Run) -> Result:
     trials = [trial.on(device) for trial in expand(experiment)]
     store = Store(experiment.storage)
-    check_continuation(store, experiment.on(device), trials)
+    check_continuation(store, experiment, trials)
     _load_data(store, trials)
     for trial in trials:
         _records(store, trial).write_config(trial.resolved())

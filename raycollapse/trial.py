@@ -83,7 +83,9 @@ class Trial:
         num = self.experiment.num_train if is_last else self._num_candidates()
         num_shards = math.ceil(num / self.experiment.sampling.shard_size)
         stages = [self._sample_stage(snapshot, generation, index) for index in range(num_shards)]
-        self.backend.run([(stage, *self._features_of(stage)) for stage in stages])
+        # In every space for all of them: a train set picks among all, and is measured too.
+        spaces = self.experiment.spaces()
+        self.backend.run([(stage, *self._features(stage.shard(), spaces)) for stage in stages])
         self._stages |= {f"sample-{stage.index:05d}": stage for stage in stages}
         return ImageSet(tuple(stage.shard() for stage in stages), num, generation)
 
@@ -136,11 +138,6 @@ class Trial:
     def _sample_stage(self, snapshot: str, generation: int, index: int) -> SampleStage:
         own, resources = self.experiment, self.experiment.resources
         return SampleStage(snapshot, own.sampling, own.seed, generation, index, own.device, resources.threads)
-
-    def _features_of(self, stage: SampleStage) -> Unit:
-        """Measured spaces are needed for the first N samples only; the selection's for all of them."""
-        is_measured = stage.index * self.experiment.sampling.shard_size < self.experiment.num_train
-        return self._features(stage.shard(), self.experiment.spaces()[: None if is_measured else 1])
 
     def _features(self, shard: Shard, spaces: list[FeatureExtractor]) -> Unit:
         return tuple(FeaturesStage(shard, space, self.experiment.device) for space in spaces)

@@ -59,4 +59,3 @@ def supply() -> Supply:
 
 def _bundle(resources: dict[str, float]) -> Bundle:
     return Bundle(resources.get("CPU", 0.0), resources.get("GPU", 0.0), resources.get("driver", 0.0))
-

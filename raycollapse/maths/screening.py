@@ -35,6 +35,14 @@ class Vectors:
     def __getitem__(self, part: slice) -> "Vectors":
         return Vectors(self.positions[part], self.short[part], self.square[part])
 
+    def where(self, keep: Tensor) -> "Vectors":
+        """Return those points that are to be kept; these, while they are nearly all, since a copy would cost more."""
+        kept = keep.nonzero()[:, 0]
+        if len(kept) > 0.9 * len(self):
+            return self
+        parts = (part.index_select(0, kept) for part in (self.positions, self.short, self.square))
+        return Vectors(*parts)
+
     def products(self, columns: "Vectors") -> Tensor:
         """Return (r, c) |v|^2 - 2 u.v: plus the row's |u|^2, a lower bound of the pair's squared distance."""
         return torch.addmm(columns.square, self.short, columns.short.T, alpha=-2.0)
@@ -48,6 +56,7 @@ class Screen:
         self.on_cpu = self.points.device.type == "cpu"
         self._frame = frame_of(points)
         self._short = self._all_short(points) if self._frame.axes is not None else None
+        self._faiss = load_faiss() if self.on_cpu else None
         self._centre = torch.from_numpy(self._frame.centre).to(self.points)
 
     def __len__(self) -> int:
@@ -58,7 +67,7 @@ class Screen:
         if self.on_cpu and self.points.dtype == torch.float32:
             return self._pairs_by_faiss(rows, columns)
         step = max(1, _VALUES // self.points.shape[1])
-        parts = zip(rows.split(step), columns.split(step), strict=True)
+        parts = zip(torch.split(rows, step), torch.split(columns, step), strict=True)
         squared = [(self.points[r] - self.points[c]).square_().sum(1) for r, c in parts]
         return torch.cat(squared) if squared else self.points.new_empty(0)
 
@@ -98,7 +107,7 @@ class Screen:
         return bound.scatter_reduce_(0, row, distance, "amin"), complete
 
     def close_pairs(self, positions: Tensor, limit: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Return every pair i < j of the (r,) positions whose squared distance is at most `limit`, and that distance."""
+        """Return every pair i < j of the (r,) positions with a squared distance of at most `limit`, and that distance."""
         rows = self.vectors(positions)
         bound = self.points.new_full((len(positions),), limit)
         i, j = _below(rows.products(rows), self._limit(bound, rows, -1.0))
@@ -121,12 +130,11 @@ class Screen:
         return torch.from_numpy(short).to(self.points.device)
 
     def _pairs_by_faiss(self, rows: Tensor, columns: Tensor) -> Tensor:
-        faiss = load_faiss()
         x, squared = self.points.numpy(), torch.empty(len(rows))
         r, c = rows.contiguous().numpy(), columns.contiguous().numpy()
-        pointers = [faiss.swig_ptr(array) for array in (x, r, x, c, squared.numpy())]
+        pointers = [self._faiss.swig_ptr(array) for array in (x, r, x, c, squared.numpy())]
         if len(r):
-            faiss.pairwise_indexed_L2sqr(x.shape[1], len(r), *pointers)
+            self._faiss.pairwise_indexed_L2sqr(x.shape[1], len(r), *pointers)
         return squared
 
 

@@ -17,7 +17,7 @@ from raycollapse.maths.arrays import Points
 _Array = NDArray[np.float64]
 
 _SAMPLE, _QUERIES = 1024, 256  # points that the axes and p are found from, and those whose neighbours are looked at
-_WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # p to choose from
+_WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256)  # p to choose from
 _BLOCK = 4096  # rows converted to float64 at once
 
 # Nanoseconds on one AVX-512 core: a pair of one dimension in a matrix product, and a pair computed from differences.
@@ -71,7 +71,7 @@ def _along(points: _Array, axes: _Array) -> _Array:
 
 
 def _cheapest_axes(sample: _Array) -> _Array | None:
-    """Return the first p principal axes for the p with the least expected work, or none if all coordinates cost less."""
+    """Return the first p principal axes, p with the least expected work, or none if all coordinates cost less."""
     dim = sample.shape[1]
     axes = _principal_axes(sample, max(_WIDTHS))
     nearest = _squared(sample[:_QUERIES], sample)

@@ -60,7 +60,8 @@ def _choose_some(nearest: "Nearest", size: int) -> None:
         return
     bound = nearest.bound[rows].cpu().numpy()
     between = _between(nearest, rows, float(bound.max()))
-    positions, order = rows.cpu().numpy(), []
+    positions = rows.cpu().numpy()
+    order: list[int] = []
     while nearest.num + len(order) < len(nearest.chosen):
         best = int(bound.argmax())
         if bound[best] < 0 or (bound[best], -positions[best]) < (outside, -outside_index):

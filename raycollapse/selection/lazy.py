@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raycollapse.maths.screening import Screen
+from raycollapse.maths.screening import Screen, Vectors
 from raycollapse.selection.pool import Indices
 
 _CPU_BLOCK, _CPU_COLUMNS = 1024, 512  # products of this size stay in the cache
@@ -48,15 +48,17 @@ class Nearest:
 
     def look(self, positions: Tensor, stop: float) -> None:
         """Let candidates look at the chosen points they have not seen, until their squared bound falls under `stop`."""
-        positions = positions[self._seen[positions].argsort()]
-        rows, bound, seen = self.screen.vectors(positions), self.bound[positions], self._seen[positions]
-        start = int(seen[0]) if len(seen) else self.num
+        rows = self.screen.vectors(positions[self._seen[positions].argsort()])
+        start = int(self._seen[rows.positions[0]]) if len(rows) else self.num
         for begin in range(start - start % self._columns, self.num, self._columns):
             end = min(begin + self._columns, self.num)
+            rows = rows.where(self.bound[rows.positions] >= stop)
+            num_behind = int((self._seen[rows.positions] < end).sum())
             columns = self.screen.vectors(self.chosen[begin:end])
-            num_behind = int((seen < end).sum())
             for first in range(0, num_behind, self._block):
-                part = slice(first, min(first + self._block, num_behind))
-                bound[part], complete = self.screen.lower(bound[part], rows[part], columns, stop)
-                seen[part] = torch.where(complete, end, seen[part])
-        self.bound[positions], self._seen[positions] = bound, seen
+                self._lower(rows[first : min(first + self._block, num_behind)], columns, stop, end)
+
+    def _lower(self, rows: Vectors, columns: Vectors, stop: float, end: int) -> None:
+        bound, complete = self.screen.lower(self.bound[rows.positions], rows, columns, stop)
+        self.bound[rows.positions] = bound
+        self._seen[rows.positions[complete]] = end

@@ -68,6 +68,8 @@ class SelectStage(Stage):
             raise StageError(f"{self.strategy.name} must return a vector of integers, not {picks.dtype} {picks.shape}.")
         if picks.min() < 0 or picks.max() >= num_pool or len(np.unique(picks)) != len(picks):
             raise StageError(f"{self.strategy.name} must return distinct positions from 0 to {num_pool - 1}.")
+        if len(picks) < self.num_select:
+            raise StageError(f"{self.strategy.name} returned {len(picks)} positions; {self.num_select} are needed.")
 
     def train_set(self) -> TrainSet:
         """Return the reference to what was chosen."""

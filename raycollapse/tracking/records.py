@@ -3,7 +3,6 @@
 A generation recorded again keeps the timestamp it had, so that a replay into MLflow doubles nothing.
 """
 
-import json
 import time
 from typing import Any
 
@@ -78,7 +77,7 @@ class TrialRecords:
     def read_failure(self) -> str | None:
         """Return why the last run of this trial failed; none if it did not."""
         failure = self.store.read_json(f"{self.path}/failure.json")
-        return None if failure is None else json.loads(json.dumps(failure))["reason"]
+        return None if failure is None else str(failure["reason"])
 
     def write_failure(self, reason: str | None) -> None:
         """Note why this trial failed, or forget an earlier failure."""
