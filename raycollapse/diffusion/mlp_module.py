@@ -53,7 +53,7 @@ class MlpModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers carr
         self.blocks = nn.ModuleList([ResidualBlock(width, dropout) for _ in range(num_blocks)])
         self.norm = nn.LayerNorm(width)
         self.exit = nn.Linear(width, size)
-        self.skip = _constant_layer(width, 1.0) if skip else None
+        self.input_scale = _constant_layer(width, 1.0) if skip else None
         if skip:
             nn.init.zeros_(self.exit.weight)
             nn.init.zeros_(self.exit.bias)
@@ -67,8 +67,8 @@ class MlpModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers carr
         for block in self.blocks:
             hidden = block(hidden, time_embedding)
         noise: Tensor = self.exit(nn.functional.silu(self.norm(hidden)))
-        if self.skip is not None:
-            noise = noise + self.skip(time_embedding) * x
+        if self.input_scale is not None:
+            noise = noise + self.input_scale(time_embedding) * x
         return (noise.view(sample.shape),)
 
 

@@ -13,6 +13,9 @@ from raycollapse.config import Experiment
 DRIVER_SHARE = 0.01
 """What each trial holds of the custom resource `driver`."""
 
+TOLERANCE = 1e-4
+"""Ray's own resolution of an amount."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -31,10 +34,10 @@ class Bundle:
     def __sub__(self, other: "Bundle") -> "Bundle":
         return self + other * -1
 
-    def fits_in(self, other: "Bundle") -> bool:
-        """Whether every amount is there in `other` (to Ray's own resolution of 1e-4)."""
-        left = other - self
-        return min(left.cpus, left.gpus, left.driver) > -1e-4
+    def times_in(self, other: "Bundle") -> float:
+        """Return how many times this fits into `other`; infinity if this is nothing."""
+        pairs = ((self.cpus, other.cpus), (self.gpus, other.gpus), (self.driver, other.driver))
+        return min((math.floor((there + TOLERANCE) / amount) for amount, there in pairs if amount), default=math.inf)
 
     def __str__(self) -> str:
         parts = {"CPU": self.cpus, "GPU": self.gpus, "driver": self.driver}
@@ -45,10 +48,18 @@ class Bundle:
 class Supply:
     """What a cluster has at its autoscaling maximum."""
 
-    total: Bundle
-    largest_node: Bundle
-    """The most of each resource on any one node: a task or an actor cannot span two."""
+    nodes: tuple[Bundle, ...]
+    """Each node: a task or an actor cannot span two."""
     has_dashboard: bool = True
+
+    @property
+    def total(self) -> Bundle:
+        """The sum of the nodes."""
+        return sum(self.nodes, Bundle())
+
+    def slots(self, bundle: Bundle) -> float:
+        """Return how many of these bundles the nodes hold at once, each bundle on one node."""
+        return sum(bundle.times_in(node) for node in self.nodes)
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Demand:
     num_train_workers: int
     sampler: Bundle
     """One actor (or task) that samples shards."""
+    task: Bundle = Bundle()
+    """One task that selects or measures."""
     feeder: Bundle = Bundle()
     """What Ray Data needs beside its first actor to feed it: nothing for rows made by the trial itself."""
     stops_early: bool = False
@@ -70,37 +83,41 @@ class Demand:
 
 def problems(demand: Demand, supply: Supply) -> list[str]:
     """Return why the cluster cannot run this, a sentence each with what to do; empty if it can."""
-    held = demand.trial * demand.num_concurrent
-    free = supply.total - held
-    if not held.fits_in(supply.total):
+    if supply.slots(demand.trial) < demand.num_concurrent:
         return [_too_many_trials(demand, supply)]
-    found = []
-    training = demand.train_worker * demand.num_train_workers
-    if not training.fits_in(free) or not demand.train_worker.fits_in(supply.largest_node):
+    free = supply.total - demand.trial * demand.num_concurrent
+    stages = {
+        "Training": (demand.train_worker, demand.num_train_workers),
+        "Sampling": (demand.sampler, 1),
+        "Selecting and measuring": (demand.task, 1),
+    }
+    found = [
+        _does_not_fit(verb, bundle, num, free, supply)
+        for verb, (bundle, num) in stages.items()
+        if min(bundle.times_in(free), supply.slots(bundle)) < num
+    ]
+    pools = demand.sampler * demand.num_concurrent + demand.feeder
+    if demand.feeder != Bundle() and not found and pools.times_in(free) < 1:
         found.append(
-            f"Training needs {training} ({demand.num_train_workers} worker(s) of {demand.train_worker} each), but "
-            f"{free} is free beside the trials and the largest node has {supply.largest_node}. "
-            "Lower resources.train_workers or resources.threads, or use a larger cluster."
+            f"{demand.num_concurrent} trials may start an actor each ({demand.sampler}) before the tasks that feed "
+            f"them ({demand.feeder}), which then wait for ever: {pools} is needed, {free} is free. "
+            "Lower resources.max_concurrent_trials."
         )
-    if not demand.sampler.fits_in(free) or not demand.sampler.fits_in(supply.largest_node):
-        found.append(
-            f"Sampling needs {demand.sampler} for one actor, but {free} is free beside the trials and the largest node "
-            f"has {supply.largest_node}. Lower resources.threads, or use a larger cluster."
-        )
-    elif demand.feeder != Bundle():
-        pools = demand.sampler * demand.num_concurrent + demand.feeder
-        if not pools.fits_in(free):
-            found.append(
-                f"{demand.num_concurrent} trials may start an actor each ({demand.sampler}) before the tasks that feed "
-                f"them ({demand.feeder}), which then wait for ever: {pools} is needed, {free} is free. "
-                "Lower resources.max_concurrent_trials."
-            )
     if demand.stops_early and demand.num_train_workers > 1 and not supply.has_dashboard:
         found.append(
             "Stopping a trial with several train workers leaks their resources unless Ray's dashboard runs. "
             "Start Ray with the dashboard (pip install 'ray[default]'), or set resources.train_workers to 1."
         )
     return found
+
+
+def _does_not_fit(verb: str, bundle: Bundle, num: int, free: Bundle, supply: Supply) -> str:
+    wanted = f"{num} times {bundle} at once, each on one node" if num > 1 else f"{bundle} on one node"
+    advice = "resources.train_workers or resources.threads" if num > 1 else "resources.threads"
+    return (
+        f"{verb} needs {wanted}; the nodes hold that {supply.slots(bundle):g} times, and {free} is free in all beside "
+        f"the trials. Lower {advice}, or use a larger cluster."
+    )
 
 
 def _too_many_trials(demand: Demand, supply: Supply) -> str:
@@ -124,10 +141,8 @@ def stage_bundle(experiment: Experiment) -> Bundle:
 
 def capacity(experiment: Experiment, supply: Supply) -> int:
     """Return how many trials the cluster can keep busy at once; at least 1."""
-    one = stage_bundle(experiment) * experiment.resources.train_workers
-    per_gpu = supply.total.gpus / one.gpus if one.gpus else math.inf
-    per_cpu = supply.total.cpus / one.cpus if one.cpus else math.inf
-    return max(1, math.floor(min(per_gpu, per_cpu, supply.total.driver / DRIVER_SHARE)))
+    trainings = supply.slots(stage_bundle(experiment)) / experiment.resources.train_workers
+    return max(1, math.floor(min(trainings, supply.slots(Bundle(driver=DRIVER_SHARE)))))
 
 
 def num_concurrent(experiment: Experiment, supply: Supply, num_trials: int) -> int:
@@ -144,6 +159,7 @@ def demand_of(experiment: Experiment, supply: Supply, num_trials: int) -> Demand
         train_worker=bundle,
         num_train_workers=experiment.resources.train_workers,
         sampler=bundle,
+        task=Bundle(cpus=experiment.resources.threads),
     )
 
 

@@ -1,17 +1,16 @@
 """Sharded work through Ray Data: sampling and feature extraction, one unit a shard.
 
-Rows are unit numbers, so no image crosses the object store; each worker writes its shard to storage itself. The result
-does not depend on how many workers there are.
+A row is a unit, pickled, and becomes how it went: no image crosses the object store, each worker writes its shard to
+storage itself. So the result does not depend on how many workers there are.
 """
 
 from typing import Any, cast
 
-import ray
 import ray.data
 
 from raycollapse.backend import Unit
 from raycollapse.config import Resources
-from raycollapse.distributed.workers import ShardMaker, make_rows, outcome_of
+from raycollapse.distributed.workers import MAX_RETRIES, Outcome, ShardMaker, make_rows, pack, unpack
 
 
 def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int) -> None:
@@ -23,22 +22,23 @@ def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int
         resources: device, threads and number of actors.
         num_gpus: GPUs in the cluster at its largest; the default number of actors there.
     """
-    _quiet_context()
-    rows = ray.data.from_items([{"unit": index} for index in range(len(units))], override_num_blocks=len(units))
-    shared = ray.put(units)
+    _set_context()
+    rows = ray.data.from_items([{"unit": pack(unit)} for unit in units], override_num_blocks=len(units))
     if resources.num_actors is None and resources.device == "cpu":
-        mapped = rows.map_batches(
-            cast(Any, _make_rows_of), fn_kwargs={"uri": uri, "units": [shared]}, batch_size=1,
-            num_cpus=resources.threads, compute=ray.data.TaskPoolStrategy(),
+        made = rows.map_batches(
+            cast(Any, make_rows), fn_kwargs={"uri": uri}, batch_size=1, compute=ray.data.TaskPoolStrategy(),
+            num_cpus=resources.threads, max_retries=MAX_RETRIES,
         )  # fmt: skip
     else:
         most = min(len(units), resources.num_actors or max(num_gpus, 1))
-        mapped = rows.map_batches(
-            _SharedShardMaker, fn_constructor_args=(uri, [shared]), batch_size=1,
+        made = rows.map_batches(
+            ShardMaker, fn_constructor_args=(uri,), batch_size=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most), **_actor_resources(resources),
+            max_restarts=MAX_RETRIES, max_task_retries=MAX_RETRIES,
         )  # fmt: skip
-    for row in mapped.take_all():
-        outcome_of(row).settle()
+    outcomes: list[Outcome] = [unpack(row["outcome"]) for row in made.take_all()]
+    for outcome in outcomes:
+        outcome.settle()
 
 
 def _actor_resources(resources: Resources) -> dict[str, Any]:
@@ -47,16 +47,7 @@ def _actor_resources(resources: Resources) -> dict[str, Any]:
     return {"num_cpus": resources.threads}
 
 
-def _make_rows_of(batch: dict[str, Any], uri: str, units: list[Any]) -> dict[str, list[Any]]:
-    return make_rows(batch, uri, ray.get(units[0]))
-
-
-class _SharedShardMaker(ShardMaker):
-    def __init__(self, uri: str, units: list[Any]) -> None:
-        super().__init__(uri, ray.get(units[0]))
-
-
-def _quiet_context() -> None:
+def _set_context() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

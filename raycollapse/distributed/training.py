@@ -4,18 +4,34 @@ import tempfile
 from typing import Any
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context, report
+from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import TorchTrainer
+from ray.train.v2.api.exceptions import WorkerGroupError
 
-from raycollapse.distributed.workers import ERRORS, Outcome, open_store
-from raycollapse.stages.base import make
+from raycollapse.distributed.workers import ERRORS, MAX_RETRIES, Outcome, collected_warnings, open_store
+from raycollapse.errors import StageError
 from raycollapse.stages.training import TrainStage
-
-MAX_FAILURES = 10
-"""Of the group of workers, each resumed from the latest checkpoint in the store."""
 
 
 def train_on_workers(uri: str, stage: TrainStage) -> Outcome:
-    """Train one model on the stage's number of workers and commit it; tell how it went."""
+    """Train one model on the stage's number of workers and commit it; tell how it went.
+
+    The group is started anew when a worker is lost, and goes on from the latest checkpoint in the store. An error of
+    the stage's own ends it: Ray Train would try that again too, so trying again is done here.
+    """
+    outcome = Outcome()
+    for _ in range(MAX_RETRIES + 1):
+        try:
+            return _train_once(uri, stage)
+        except WorkerGroupError as error:
+            own = [failure for failure in error.worker_failures.values() if type(failure).__name__ in ERRORS]
+            if own:
+                return Outcome.of(own[0])
+            outcome = Outcome(StageError.__name__, f"{stage} failed on its workers {MAX_RETRIES + 1} times: {error}")
+    return outcome
+
+
+def _train_once(uri: str, stage: TrainStage) -> Outcome:
     uses_gpu = stage.device == "cuda"
     scaling = ScalingConfig(
         num_workers=stage.num_workers,
@@ -24,28 +40,26 @@ def train_on_workers(uri: str, stage: TrainStage) -> Outcome:
     )
     # Ray Train's own files are of no use to us: the store keeps checkpoints and snapshot.
     with tempfile.TemporaryDirectory(prefix="raycollapse-train-") as scratch:
-        run = RunConfig(name="train", storage_path=scratch, failure_config=FailureConfig(max_failures=MAX_FAILURES))
-        trainer = TorchTrainer(
-            _train_worker, train_loop_config={"uri": uri, "stage": stage}, scaling_config=scaling, run_config=run
-        )
-        result = trainer.fit()
-    error = (result.metrics or {}).get("error")
-    if error is None and open_store(uri).find(stage.kind, stage.key) is None:
-        return Outcome("StageError", f"{stage} ended on its workers without a snapshot.")
-    return Outcome(error, (result.metrics or {}).get("message", ""))
+        run = RunConfig(name="train", storage_path=scratch, failure_config=FailureConfig(max_failures=0))
+        config = {"uri": uri, "stage": stage}
+        trainer = TorchTrainer(_train_worker, train_loop_config=config, scaling_config=scaling, run_config=run)
+        metrics = trainer.fit().metrics or {}
+    return Outcome(warnings=metrics.get("warnings", []))
 
 
 def _train_worker(config: dict[str, Any]) -> None:
-    """Run on each worker: all train together, the first one commits the snapshot.
-
-    An error of the stage's own ends the work and is reported; raising it would only have Ray Train try again.
-    """
+    """Run on each worker: all train together, the first one commits the snapshot."""
     stage: TrainStage = config["stage"]
     store = open_store(config["uri"])
-    try:
-        if get_context().get_world_rank() == 0:
-            make(stage, store)
+    is_first = get_context().get_world_rank() == 0
+    with collected_warnings() as warnings:
+        # Whether it is there already (made by another run meanwhile) is decided once: a worker that found it and went
+        # home would leave the others waiting for it.
+        if broadcast_from_rank_zero(is_first and store.find(stage.kind, stage.key) is not None):
+            pass
+        elif is_first:
+            store.commit(stage.kind, stage.key, stage.full_identity, lambda folder: stage.write(store, folder))
+            stage.clean_up(store)
         else:
             stage.train(store)
-    except tuple(ERRORS.values()) as error:
-        report({"error": type(error).__name__, "message": str(error)})
+    report({"warnings": warnings})

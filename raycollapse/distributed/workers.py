@@ -1,7 +1,7 @@
 """What runs in the cluster's tasks and actors: making a unit of stages, and telling how it went.
 
-A stage's own errors come back as values: they would otherwise arrive wrapped in a different exception for each of
-Ray's layers. Anything else (a lost worker, a bug) is Ray's to raise or to retry.
+An error of a stage comes back as a value: it would otherwise arrive wrapped in a different exception for each of Ray's
+layers, and some of them would try again. A lost worker or node is Ray's to raise and to retry.
 """
 
 import logging
@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ray import cloudpickle
+
 from raycollapse.backend import Unit
-from raycollapse.errors import DamagedStageError, RequestError, StageError
+from raycollapse.errors import DamagedStageError, RequestError, StageError, describe
 from raycollapse.stages.base import make
 from raycollapse.store import Store
 
 ERRORS: dict[str, type[Exception]] = {error.__name__: error for error in (DamagedStageError, RequestError, StageError)}
+
+MAX_RETRIES = 4
+"""Of work whose process or node was lost. A spot loss is an ordinary event; a plugin that crashes goes on crashing."""
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +34,12 @@ class Outcome:
     """The name of a class in `ERRORS`; none if all went well."""
     message: str = ""
     warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, error: Exception) -> "Outcome":
+        """Return the outcome of an error: one that is not ours is a bug, and described with where it was raised."""
+        name = type(error).__name__
+        return cls(name, str(error)) if name in ERRORS else cls(StageError.__name__, describe(error))
 
     def settle(self) -> None:
         """Pass the worker's warnings on, and raise the error if there was one."""
@@ -67,38 +78,39 @@ def open_store(uri: str) -> Store:
 
 def make_unit(uri: str, unit: Unit) -> Outcome:
     """Make the stages of a unit, one after the other, in this process."""
+    outcome = Outcome()
     with collected_warnings() as warnings:
-        outcome = Outcome()
         try:
             for stage in unit:
                 make(stage, open_store(uri))
-        except (DamagedStageError, RequestError, StageError) as error:
-            outcome = Outcome(type(error).__name__, str(error))
+        except Exception as error:  # noqa: BLE001 (a bug in a plugin fails its trial, and trying again is of no use)
+            outcome = Outcome.of(error)
     outcome.warnings = warnings
     return outcome
 
 
+def make_rows(batch: dict[str, Any], uri: str) -> dict[str, list[bytes]]:
+    """Make the pickled units in a batch of Ray Data's rows; return their pickled outcomes."""
+    outcomes = [make_unit(uri, unpack(unit)) for unit in batch["unit"]]
+    return {"outcome": [pack(outcome) for outcome in outcomes]}
+
+
+def pack(value: Unit | Outcome) -> bytes:
+    """Return a value as bytes, for a row."""
+    packed: bytes = cloudpickle.dumps(value)  # type: ignore[no-untyped-call]
+    return packed
+
+
+def unpack(value: bytes) -> Any:
+    """Return what `pack` was given."""
+    return cloudpickle.loads(value)
+
+
 class ShardMaker:
-    """A Ray Data actor: each row is the number of a unit; the row that comes back says how it went."""
+    """The same as an actor, which keeps its GPU and its snapshot from shard to shard."""
 
-    def __init__(self, uri: str, units: list[Unit]) -> None:
+    def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._units = units
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        return make_rows(batch, self._uri, self._units)
-
-
-def make_rows(batch: dict[str, Any], uri: str, units: list[Unit]) -> dict[str, list[Any]]:
-    """Do the same as a plain function, for warm worker processes instead of actors."""
-    outcomes = [make_unit(uri, units[int(index)]) for index in batch["unit"]]
-    return {
-        "error": [outcome.error or "" for outcome in outcomes],
-        "message": [outcome.message for outcome in outcomes],
-        "warnings": ["\n".join(outcome.warnings) for outcome in outcomes],
-    }
-
-
-def outcome_of(row: dict[str, Any]) -> Outcome:
-    """Return the outcome in a row that `make_rows` gave."""
-    return Outcome(row["error"] or None, row["message"], row["warnings"].splitlines())
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        return make_rows(batch, self._uri)

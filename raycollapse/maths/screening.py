@@ -71,7 +71,7 @@ class Screen:
         squared = [(self.points[r] - self.points[c]).square_().sum(1) for r, c in parts]
         return torch.cat(squared) if squared else self.points.new_empty(0)
 
-    def vectors(self, positions: Tensor) -> "Vectors":
+    def vectors(self, positions: Tensor) -> Vectors:
         """Return what products of these points are formed from."""
         if self._short is not None:
             short = self._short.index_select(0, positions)
@@ -80,7 +80,7 @@ class Screen:
             short = placed.float()
         return Vectors(positions, short, torch.linalg.vector_norm(short, dim=1).square_())
 
-    def lower(self, bound: Tensor, rows: "Vectors", columns: "Vectors", stop: float) -> tuple[Tensor, Tensor]:
+    def lower(self, bound: Tensor, rows: Vectors, columns: Vectors, stop: float) -> tuple[Tensor, Tensor]:
         """Lower each row's bound on its squared distance to the columns as far as the columns allow.
 
         A row whose bound lies under `stop`, or is found to, is given up: not all columns may have been looked at.
@@ -96,13 +96,12 @@ class Screen:
         """
         products = rows.products(columns)
         likely = _argmin(products)
-        near = products.gather(1, likely[:, None])[:, 0] < self._limit(bound, rows, stop)
+        near = products.gather(1, likely[:, None])[:, 0] < self._limit(bound, rows)
         hit = near.nonzero()[:, 0]
-        bound = bound.clone()
         distance = self.pairs(rows.positions[hit], columns.positions[likely[hit]])
-        bound[hit] = torch.minimum(bound[hit], distance)
+        bound = bound.scatter_reduce(0, hit, distance, "amin")
         complete = bound >= stop
-        row, column = _below(products, self._limit(bound, rows, stop).masked_fill_(~near, -torch.inf))
+        row, column = _below(products, self._limit(bound, rows).masked_fill_(~(near & complete), -torch.inf))
         distance = self.pairs(rows.positions[row], columns.positions[column])
         return bound.scatter_reduce_(0, row, distance, "amin"), complete
 
@@ -110,16 +109,15 @@ class Screen:
         """Return every pair i < j of the (r,) positions with a squared distance of at most `limit`, and that distance."""
         rows = self.vectors(positions)
         bound = self.points.new_full((len(positions),), limit)
-        i, j = _below(rows.products(rows), self._limit(bound, rows, -1.0))
+        i, j = _below(rows.products(rows), self._limit(bound, rows))
         i, j = i[i < j], j[i < j]
         squared = self.pairs(positions[i], positions[j])
         near = squared <= limit
         return i[near], j[near], squared[near]
 
-    def _limit(self, bound: Tensor, rows: "Vectors", stop: float) -> Tensor:
-        """Return what a row's products must lie under for a pair to possibly lie within the bound that it pursues."""
-        limit = (bound / self._frame.scale**2).float() + (self._frame.error - rows.square)
-        return limit.masked_fill_(bound < stop, -torch.inf)
+    def _limit(self, bound: Tensor, rows: Vectors) -> Tensor:
+        """Return what a row's products must lie under for a pair to possibly lie within the row's bound."""
+        return torch.add(self._frame.error - rows.square, bound.float(), alpha=self._frame.scale**-2)
 
     def _all_short(self, points: Points) -> Tensor:
         short = np.empty((len(points), self._frame.width), np.float32)

@@ -15,7 +15,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's, which the colour-blind can tell apart (yellow left out: too pale on white)."""
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
-MAX_COLUMNS = 4
+PANEL_INCHES = 4.9
+CHARACTER_INCHES, HANDLE_INCHES = 0.085, 0.85
+"""What a character and a piece of line take in the legend."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ def draw(frame: "pd.DataFrame", path: Path) -> None:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     panels, looks = panels_of(frame), looks_of(frame)
-    num_columns = min(len({look.variant for look in looks.values()}), MAX_COLUMNS)
+    width = PANEL_INCHES * len(panels)
+    num_columns = _legend_columns(looks, width)
     with style.context(["default", {"axes.spines.top": False, "axes.spines.right": False}]):
         height = 4.1 + 0.25 * math.ceil(len(looks) / num_columns)
         layout = ConstrainedLayoutEngine(w_pad=0.12)
-        figure = Figure(figsize=(4.9 * len(panels), height), layout=layout, dpi=150)
+        figure = Figure(figsize=(width, height), layout=layout, dpi=150)
         FigureCanvasAgg(figure)
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw_panel(axes, panel, frame, looks)
@@ -91,6 +94,12 @@ def looks_of(frame: "pd.DataFrame") -> dict[str, Look]:
         label: Look(paradigms.index(paradigm), places[variant])
         for label, paradigm, variant in zip(rows["label"], rows["paradigm"], variants, strict=True)
     }
+
+
+def _legend_columns(looks: dict[str, Look], width: float) -> int:
+    """Return a column for each variant, if so many of the longest label fit into the width in inches."""
+    num_fitting = int(width // (HANDLE_INCHES + CHARACTER_INCHES * max(map(len, looks))))
+    return max(1, min(len({look.variant for look in looks.values()}), num_fitting))
 
 
 def _add_legend(figure: Any, looks: dict[str, Look], num_columns: int, note: str | None) -> None:

@@ -20,7 +20,7 @@ def written_with_spread(mean: float, spread: float) -> str:
     """
     decimals = _decimals(mean)
     text = _with_decimals(mean, decimals)
-    return text if spread == 0 else f"{text} ± {_with_decimals(spread, decimals)}"
+    return text if spread == 0 or not math.isfinite(spread) else f"{text} ± {_with_decimals(spread, decimals)}"
 
 
 def _decimals(value: float) -> int | None:

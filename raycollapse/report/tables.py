@@ -65,7 +65,7 @@ def rich_table(frame: "pd.DataFrame") -> "Table":
     spelled = ", ".join(f"{SHORT[name]} = {name}" for name in summary.heading if name in SHORT)
     table = Table(box=box.SIMPLE_HEAD, caption=f"{summary.caption}. {spelled}", caption_justify="left", pad_edge=False)
     for index, name in enumerate(summary.heading):
-        table.add_column(SHORT.get(name, name), justify="left" if index == 0 else "right", no_wrap=True)
+        table.add_column(SHORT.get(name, name), justify="left" if index == 0 else "right", no_wrap=index > 0)
     for row in summary.rows:
         table.add_row(*row)
     return table

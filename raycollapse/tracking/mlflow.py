@@ -25,7 +25,7 @@ DEFAULTS = {
 }
 """Set where the user has not: MLflow's own would wait minutes for a server, print, and report to its makers."""
 
-NOISY_LOGGERS = ("mlflow", "alembic", "urllib3.connectionpool")
+NOISY_LOGGERS = ("mlflow", "alembic", "urllib3.connectionpool", "sqlalchemy", "psycopg")
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,19 @@ def test_the_predicted_noise_has_the_shape_of_the_data(
     assert noise.shape == batch
 
 
-def test_the_mlp_hears_the_timestep() -> None:
-    module = MlpDenoiser(width=16).build((2,))
-    torch.nn.init.normal_(module.blocks[0].second.weight)  # it starts at zero, and with it the timestep's influence
-    x = torch.ones(2, 2)
-    out = module(x, torch.tensor([10, 900]), return_dict=False)[0]
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_mlp_hears_the_timestep(skip: bool) -> None:
+    module = MlpDenoiser(width=16, skip=skip).build((2,))
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter)  # the layers that the timestep acts through start at zero
+    out = module(torch.ones(2, 2), torch.tensor([10, 900]), return_dict=False)[0]
     assert not torch.allclose(out[0], out[1])
+
+
+def test_for_vectors_the_first_guess_at_the_noise_is_the_input_itself() -> None:
+    x, t = torch.randn(3, 2), torch.tensor([0, 500, 999])
+    assert torch.equal(MlpDenoiser(width=16).build((2,))(x, t, return_dict=False)[0], x)
+    assert not torch.equal(MlpDenoiser(width=16, skip=False).build((2,))(x, t, return_dict=False)[0], x)
 
 
 def test_a_denoiser_is_named_by_its_name_or_by_its_fields() -> None:

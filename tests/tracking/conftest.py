@@ -1,6 +1,7 @@
 """Records without training, and MLflow databases without migrating each anew."""
 
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,3 +63,11 @@ def database(store: Store, migrated_database: Path) -> str:
     assert store.local_root is not None
     shutil.copy(migrated_database, store.local_root / "mlflow.db")
     return f"sqlite:///{store.local_root}/mlflow.db"
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on loopback where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,87 +1,16 @@
 """What the recorder leaves in a real MLflow database."""
 
-import itertools
-import json
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from raycollapse.store import Store
-from raycollapse.tracking import GenerationRecord, TrialRecords
 from raycollapse.tracking.mlflow_recorder import MlflowRecorder
 
-MakeTrial = Callable[..., TrialRecords]
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: no `except Exception` sees it."""
-
-
-def add_generation(trial: TrialRecords, generation: int, **metrics: float) -> GenerationRecord:
-    """Record a generation with a train stage and a picture in the store."""
-    store, key = trial.store, f"{generation:064d}"
-    curve = [{"step": step, "loss": 1 / (generation * step)} for step in (50, 100)]
-
-    def write_loss(folder: Path) -> dict[str, Any]:
-        (folder / "loss.json").write_text(json.dumps(curve))
-        return {}
-
-    def write_picture(folder: Path) -> dict[str, Any]:
-        (folder / "samples.png").write_bytes(b"a picture of generation %d" % generation)
-        return {}
-
-    if store.find("train", key) is None:
-        store.commit("train", key, {}, write_loss)
-        store.commit("picture", key, {}, write_picture)
-    values = {"quality/fd": 100.0 * generation, "selection/real_share": 1.0 / generation}
-    return trial.add(
-        GenerationRecord(
-            generation=generation,
-            metrics={**values, **metrics},
-            stages={"train": f"train/{key}", "picture": f"picture/{key}"},
-            artifacts={"samples.png": f"picture/{key}"},
-        )
-    )
-
-
-def runs_of(database: str, experiment: str = "q") -> list[Run]:
-    client = MlflowClient(database)
-    found = client.get_experiment_by_name(experiment)
-    assert found is not None
-    return list(client.search_runs([found.experiment_id]))
-
-
-def trial_run(database: str, trial: TrialRecords) -> Run:
-    (run,) = [run for run in runs_of(database) if run.data.tags.get("raycollapse.trial_key") == trial.trial_key]
-    return run
-
-
-def history(database: str, run: Run, metric: str) -> list[tuple[int, float, int]]:
-    entries = MlflowClient(database).get_metric_history(run.info.run_id, metric)
-    return sorted((entry.step, entry.value, entry.timestamp) for entry in entries)
-
-
-def assert_whole(database: str, trial: TrialRecords) -> None:
-    """One run, with one entry for each value of each record, at the recorded time."""
-    run = trial_run(database, trial)
-    records = trial.read()
-    for metric in ("quality/fd", "selection/real_share"):
-        expected = [(r.generation, r.metrics[metric], round(1000 * r.timestamp)) for r in records]
-        assert history(database, run, metric) == expected
-    assert [step for step, _, _ in history(database, run, "train/loss")] == [
-        100 * (r.generation - 1) + step for r in records for step in (50, 100)
-    ]
-    assert run.data.params["selection.name"] == "uniform"
-    folder = Path(run.info.artifact_uri.removeprefix("file://").replace("%20", " ").replace("%25", "%"))
-    for record in records:
-        content = (folder / f"generation_{record.generation:04d}" / "samples.png").read_bytes()
-        assert content == b"a picture of generation %d" % record.generation
+from .mlflow_reading import MakeTrial, add_generation, assert_whole, history, runs_of, trial_run
 
 
 def test_syncing_three_times_leaves_one_entry_for_each_generation(
@@ -96,66 +25,6 @@ def test_syncing_three_times_leaves_one_entry_for_each_generation(
         recorder.sync([trial])
     assert_whole(database, trial)
     assert len(runs_of(database)) == 1
-
-
-class Mortal:
-    """Lets a number of calls of some methods through, and kills the process at the next one."""
-
-    METHODS = ("create_experiment", "create_run", "log_batch", "log_artifact", "update_run", "set_terminated")
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-        self.calls_left = 10**6
-        for owner, names in ((MlflowClient, self.METHODS), (store.files, ("write", "create"))):
-            for name in names:
-                monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
-
-    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if self.calls_left == 0:
-                raise Killed
-            self.calls_left -= 1
-            return function(*args, **kwargs)
-
-        return call
-
-    def dies_replaying(self, num_calls: int, trial: TrialRecords) -> bool:
-        """Return whether a process that is killed after so many calls was killed."""
-        self.calls_left = num_calls
-        try:
-            recorder = MlflowRecorder(trial.store, "q", is_sweep=True)
-            recorder.sync([trial])
-            recorder.finish([trial])
-        except Killed:
-            return True
-        finally:
-            self.calls_left = 10**6
-        return False
-
-
-@pytest.mark.parametrize("num_before", [0, 1], ids=["the first replay", "a later replay"])
-def test_a_kill_between_any_two_calls_loses_and_doubles_nothing(
-    tmp_path: Path, make_trial: MakeTrial, migrated_database: Path, monkeypatch: pytest.MonkeyPatch, num_before: int
-) -> None:
-    for num_calls in itertools.count():
-        own = Store(str(tmp_path / str(num_calls)))
-        (tmp_path / str(num_calls) / "mlflow.db").write_bytes(migrated_database.read_bytes())
-        trial = TrialRecords(own, "q", make_trial(num_generations=2).trial_key)
-        trial.write_config({**(make_trial(num_generations=2).read_config() or {}), "storage": own.uri})
-        with monkeypatch.context() as patch:
-            mortal = Mortal(patch, own)
-            for generation in range(1, num_before + 1):
-                add_generation(trial, generation)
-                mortal.dies_replaying(10**6, trial)
-            for generation in range(num_before + 1, 3):
-                add_generation(trial, generation)
-            was_killed = mortal.dies_replaying(num_calls, trial)
-            mortal.dies_replaying(10**6, trial)
-        uri = f"sqlite:///{tmp_path / str(num_calls)}/mlflow.db"
-        assert_whole(uri, trial)
-        assert [run.info.status for run in runs_of(uri)] == ["FINISHED", "FINISHED"]  # the sweep and the trial
-        if not was_killed:
-            break
-    assert num_calls >= 8
 
 
 def test_trials_of_a_sweep_are_children_of_one_run(store: Store, make_trial: MakeTrial, database: str) -> None:
@@ -201,48 +70,6 @@ def test_a_run_bears_what_the_trial_is(store: Store, make_trial: MakeTrial, data
     assert run.data.params["training.num_steps"] == "100"
     assert run.data.params["training.betas"] == "[0.95, 0.999]"
     assert not {"num_generations", "storage", "training.checkpoint_steps", "name"} & set(run.data.params)
-
-
-@pytest.mark.parametrize("lost", ["experiments/q/{key}/mlflow.json", "both"])
-def test_a_lost_note_of_the_run_id_does_not_double_the_run(
-    store: Store, make_trial: MakeTrial, database: str, lost: str
-) -> None:
-    trial = make_trial()
-    add_generation(trial, 1)
-    MlflowRecorder(store, "q", is_sweep=True).sync([trial])
-    store.files.remove(f"{trial.path}/mlflow.json")
-    if lost == "both":
-        store.files.write("experiments/q/mlflow.json", b"{not json")
-    add_generation(trial, 2)
-    MlflowRecorder(store, "q", is_sweep=True).sync([trial])
-    assert len(runs_of(database)) == 2
-    assert_whole(database, trial)
-
-
-def test_records_made_anew_after_a_deletion_go_into_a_run_of_their_own(
-    store: Store, make_trial: MakeTrial, database: str
-) -> None:
-    trial = make_trial()
-    add_generation(trial, 1)
-    MlflowRecorder(store, "q").sync([trial])
-    store.files.remove(trial.path)
-    trial = make_trial()
-    add_generation(trial, 1)
-    MlflowRecorder(store, "q").sync([trial])
-    assert len(runs_of(database)) == 2
-    for run in runs_of(database):
-        assert len(history(database, run, "quality/fd")) == 1
-
-
-def test_a_run_deleted_in_mlflow_is_made_anew_whole(store: Store, make_trial: MakeTrial, database: str) -> None:
-    trial = make_trial()
-    add_generation(trial, 1)
-    recorder = MlflowRecorder(store, "q")
-    recorder.sync([trial])
-    MlflowClient(database).delete_run(trial_run(database, trial).info.run_id)
-    add_generation(trial, 2)
-    recorder.sync([trial])
-    assert_whole(database, trial)
 
 
 def test_nan_is_logged_and_an_infinity_is_a_tag(store: Store, make_trial: MakeTrial, database: str) -> None:

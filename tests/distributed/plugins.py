@@ -1,0 +1,38 @@
+"""Members of other people's packages, as workers import them by path: most of them are wrong."""
+
+import logging
+import os
+from typing import Any
+
+import numpy as np
+
+from raycollapse.selection import Pool, SelectionStrategy
+
+
+class Buggy(SelectionStrategy):
+    """Raises what is not ours."""
+
+    def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Any:
+        return {}["no such key"]
+
+
+class Repeating(SelectionStrategy):
+    """Returns the same position again and again."""
+
+    def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Any:
+        return np.zeros(num_select, dtype=np.int64)
+
+
+class Crashing(SelectionStrategy):
+    """Takes its process with it, as a fault in a C library does."""
+
+    def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Any:
+        os._exit(1)
+
+
+class Warning_(SelectionStrategy):
+    """Works, and has something to say."""
+
+    def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Any:
+        logging.getLogger("raycollapse.plugins").warning("the pool has %d candidates\nand a second line", len(pool))
+        return np.arange(num_select)

@@ -1,0 +1,251 @@
+"""The same stages on a real Ray as in one process: same samples, same picks, same metrics."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from conftest import attempts, hashes, kill_below, metrics, run
+from rich.console import Console
+from safetensors.numpy import load_file
+from tiny import manifests, tiny
+
+from raycollapse.distributed.claims import NAMESPACE, ClaimBook, Claims
+from raycollapse.distributed.ray_backend import RayBackend
+from raycollapse.errors import StageError
+from raycollapse.runner import run_here
+from raycollapse.store import Store
+from raycollapse.trial import real_stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
+
+LONGER = {"num_steps": 300, "warmup_steps": 1, "batch_size": 16, "learning_rate": 1e-3, "checkpoint_steps": 50}
+
+
+@pytest.fixture(scope="module")
+def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    storage = tmp_path_factory.mktemp("local")
+    assert not run_here(tiny(storage), Console(quiet=True)).failures
+    return storage
+
+
+@pytest.mark.parametrize("num_actors", [None, 1, 2, 4])
+def test_any_number_of_actors_gives_the_files_of_one_process(
+    num_actors: int | None, tmp_path: Path, in_one_process: Path
+) -> None:
+    result = run(tiny(tmp_path, resources={"device": "cpu", "num_actors": num_actors}))
+    assert not result.failures
+    assert hashes(tmp_path) == hashes(in_one_process)
+    assert metrics(tmp_path) == metrics(in_one_process)
+
+
+def test_trials_share_the_first_generation_and_make_nothing_twice(tmp_path: Path) -> None:
+    grid = {"selection": ["uniform", "greedy"], "paradigm": ["replace", "accumulate"]}
+    assert not run(tiny(tmp_path, sweep={"grid": grid})).failures
+    counts = {kind: len(attempts(tmp_path, kind)) for kind in ("real", "train", "select")}
+    assert counts == {"real": 1, "train": 5, "select": 4}  # one model of generation 1 for all four trials
+    assert len(attempts(tmp_path, "sample")) == len(list(tmp_path.glob("stages/sample/*/manifest.json")))
+
+
+def test_a_stage_that_fails_fails_its_trial_only_and_says_why(tmp_path: Path) -> None:
+    result = run(tiny(tmp_path, sweep={"grid": {"training.learning_rate": [1e-3, 1e30]}}))
+    (reason,) = result.failures.values()
+    assert "learning rate" in reason or "not finite" in reason
+    assert sorted(map(len, metrics(tmp_path).values())) == [0, 2]
+
+
+def test_a_bug_in_a_strategy_of_somebody_fails_its_trial_only_at_once(tmp_path: Path) -> None:
+    wrong = ["plugins:Buggy", "plugins:Repeating"]
+    result = run(tiny(tmp_path, sweep={"grid": {"selection": [*wrong, "uniform"]}}))
+    buggy, repeating = (next(why for label, why in result.failures.items() if name in label) for name in wrong)
+    assert buggy.endswith("KeyError: 'no such key'") and "plugins.py" in buggy
+    assert "distinct positions" in repeating
+    assert sorted(map(len, metrics(tmp_path).values())) == [1, 1, 2]
+    assert len(attempts(tmp_path, "train")) == 2
+
+
+def test_what_a_worker_warns_of_reaches_the_driver_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    grid = {"selection": ["plugins:Warning_"], "paradigm": ["replace", {"name": "replace", "oversample": 2}]}
+    grid["training.learning_rate"] = [1e-3, 2e-3]
+    del grid["paradigm"]
+    assert not run(tiny(tmp_path, sweep={"grid": grid})).failures
+    assert caplog.text.count("the pool has 80 candidates\nand a second line") == 1
+
+
+def test_a_damaged_shard_is_said_and_made_anew(
+    tmp_path: Path, in_one_process: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tiny(tmp_path))
+    shard = next(iter(tmp_path.glob("stages/sample/*/*/images.parquet")))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    for kind in ("features", "measure", "picture", "select", "train"):
+        Store(str(tmp_path)).remove(kind)
+    assert not run(tiny(tmp_path)).failures
+    assert "altered" in caplog.text
+    assert metrics(tmp_path) == metrics(in_one_process)
+
+
+def test_a_storage_that_workers_see_elsewhere_is_said_instead_of_tried_for_ever(tmp_path: Path) -> None:
+    there, here = Store(str(tmp_path / "there")), Store(str(tmp_path / "here"))
+    here.uri = there.uri  # as a folder of this node's own, under a path that every node has
+    experiment = tiny(tmp_path)
+    backend = RayBackend(here, experiment, num_gpus=0)
+    with pytest.raises(StageError, match="one place that every node reaches"):
+        backend.run([(real_stage(experiment),)])
+    backend.close()
+
+
+def test_several_workers_train_the_model_that_one_would(tmp_path: Path, in_one_process: Path) -> None:
+    told = tiny(tmp_path, num_generations=1, resources={"device": "cpu", "train_workers": 2})
+    assert not run(told).failures
+    (together,) = [found for (kind, _), found in manifests(tmp_path).items() if kind == "train"]
+    assert together.identity["world_size"] == together.facts["world_size"] == 2
+    assert np.isfinite(together.facts["final_loss"])  # type: ignore[arg-type]
+    alone = [found for (kind, _), found in manifests(in_one_process).items() if kind == "train"]
+    assert together.key not in {found.key for found in alone}
+    (first,) = [found for found in alone if found.identity["seed"] == together.identity["seed"]]
+    # The global batch and its noise are the same, so workers that synchronise end where one does, but for rounding.
+    weights, expected = (
+        weights_of(folder, found.key) for folder, found in ((tmp_path, together), (in_one_process, first))
+    )
+    assert all(np.allclose(weights[name], expected[name], atol=1e-5) for name in expected)
+    assert attempts(tmp_path, "checkpoint") == []
+
+
+def weights_of(storage: Path, key: str) -> dict[str, np.ndarray]:
+    (file,) = storage.glob(f"stages/train/{key}/*/model/*.safetensors")
+    weights: dict[str, np.ndarray] = load_file(file)
+    return weights
+
+
+@pytest.mark.slow
+def test_a_stage_error_among_several_workers_ends_the_trial_with_its_reason(tmp_path: Path) -> None:
+    training = {"num_steps": 60, "warmup_steps": 1, "batch_size": 16, "learning_rate": 1e30}
+    resources = {"device": "cpu", "train_workers": 2}
+    result = run(tiny(tmp_path, num_generations=1, training=training, resources=resources))
+    (reason,) = result.failures.values()
+    assert "learning rate" in reason and "Traceback" not in reason
+
+
+@pytest.mark.slow
+def test_damaged_data_are_made_anew_for_several_workers_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told = tiny(tmp_path, num_generations=1, resources={"device": "cpu", "train_workers": 2})
+    run(told)
+    before = metrics(tmp_path)
+    shard = next(iter(tmp_path.glob("stages/real/*/*/train-00000.parquet")))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    Store(str(tmp_path)).remove("train")
+    assert not run(told).failures
+    assert metrics(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_a_lost_train_worker_costs_the_steps_since_the_checkpoint(tmp_path: Path) -> None:
+    import os
+    import threading
+
+    resources = {"device": "cpu", "train_workers": 2}
+    long = LONGER | {"num_steps": 3000}
+    told = tiny(tmp_path, num_generations=1, training=long, resources=resources)
+    killed = []
+
+    def kill_once() -> None:
+        while not any(tmp_path.glob("stages/checkpoint/*/*/manifest.json")):
+            time.sleep(0.05)
+        killed.append(kill_below(os.getpid(), "ray::RayTrainWorker"))
+
+    thread = threading.Thread(target=kill_once)
+    thread.start()
+    assert not run(told).failures
+    thread.join()
+    assert killed == [True]
+    other = tmp_path / "undisturbed"
+    assert not run(told.model_copy(update={"storage": str(other)})).failures
+    (key,) = Store(str(tmp_path)).keys("train")
+    assert hashes(tmp_path)[f"train/{key}"] == hashes(other)[f"train/{key}"]
+
+
+@pytest.mark.slow
+def test_a_strategy_that_takes_its_process_with_it_is_given_up_on(tmp_path: Path) -> None:
+    result = run(tiny(tmp_path, sweep={"grid": {"selection": ["plugins:Crashing", "uniform"]}}))
+    (reason,) = result.failures.values()
+    assert "died 5 times" in reason
+
+
+class TestClaims:
+    """Who makes what."""
+
+    def test_a_stage_is_granted_to_one_and_to_the_next_once_it_is_released(self, tmp_path: Path) -> None:
+        first, second = Claims(str(tmp_path)), Claims(str(tmp_path))
+        assert first.take(["a", "b"]) == {"a", "b"}
+        assert first.take(["a"]) == {"a"}
+        assert second.take(["a", "c"]) == {"c"}
+        first.release(["a"])
+        second.release(["b"])  # which is not its own
+        assert second.take(["a", "b"]) == {"a"}
+        first.close()
+        second.close()
+
+    def test_another_storage_has_another_book(self, tmp_path: Path) -> None:
+        first, second = Claims(str(tmp_path / "one")), Claims(str(tmp_path / "other"))
+        assert first.take(["a"]) == second.take(["a"]) == {"a"}
+        first.close()
+        second.close()
+
+    def test_claims_of_an_owner_that_no_longer_beats_expire(self, tmp_path: Path) -> None:
+        dead, heir = Claims(str(tmp_path), expiry=0.5), Claims(str(tmp_path))
+        dead.take(["a"])
+        assert heir.take(["a"]) == set()
+        dead.close()
+        deadline = time.monotonic() + 30
+        while heir.take(["a"]) != {"a"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        heir.close()
+
+    def test_a_book_started_anew_learns_from_the_next_beat_who_holds_what(self) -> None:
+        book = ClaimBook()
+        book.beat("owner", ["a"])
+        assert book.take("other", ["a", "b"]) == ["b"]
+
+    def test_without_the_book_everything_is_granted_and_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        claims = Claims(str(tmp_path))
+        claims.take(["a"])
+        ray.kill(claims._book, no_restart=True)
+        assert claims.take(["a", "b"]) == {"a", "b"}
+        claims.release(["a", "b"])
+        assert "perhaps twice" in caplog.text
+        claims.close()
+
+    def test_the_book_outlives_a_crash_of_its_process(self, tmp_path: Path) -> None:
+        claims, other = Claims(str(tmp_path)), Claims(str(tmp_path))
+        claims.take(["a"])
+        ray.kill(claims._book, no_restart=False)
+        assert claims.take(["a"]) == {"a"}
+        assert other.take(["a"]) == set()
+        claims.close()
+        other.close()
+
+
+def test_the_book_dying_does_not_fail_a_trial(tmp_path: Path, in_one_process: Path) -> None:
+    import threading
+
+    def kill() -> None:
+        while not attempts(tmp_path, "train"):
+            time.sleep(0.02)
+        for found in ray.util.list_named_actors(all_namespaces=True):
+            if found["name"].startswith("claims-"):
+                ray.kill(ray.get_actor(found["name"], namespace=NAMESPACE), no_restart=True)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    assert not run(tiny(tmp_path)).failures
+    thread.join()
+    assert metrics(tmp_path) == metrics(in_one_process)
