@@ -6,6 +6,7 @@ is certain, so results depend neither on the short vectors nor on how the work i
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ class Screen:
         self.on_cpu = self.points.device.type == "cpu"
         self._frame = frame_of(points)
         self._short = self._all_short(points) if self._frame.axes is not None else None
-        self._faiss = load_faiss() if self.on_cpu else None
+        self._faiss: Any = load_faiss() if self.on_cpu else None
         self._centre = torch.from_numpy(self._frame.centre).to(self.points)
 
     def __len__(self) -> int:
@@ -106,7 +107,7 @@ class Screen:
         return bound.scatter_reduce_(0, row, distance, "amin"), complete
 
     def close_pairs(self, positions: Tensor, limit: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Return every pair i < j of the (r,) positions with a squared distance of at most `limit`, and that distance."""
+        """Return every pair i < j of the (r,) positions within a squared distance of `limit`, and that distance."""
         rows = self.vectors(positions)
         bound = self.points.new_full((len(positions),), limit)
         i, j = _below(rows.products(rows), self._limit(bound, rows))
