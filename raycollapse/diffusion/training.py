@@ -74,7 +74,7 @@ class Training(Config):
             raise RequestError(f"exactly one of num_steps and num_epochs is needed; {given}. Keep one.")
         if not all(0.0 <= beta < 1.0 for beta in self.betas):
             raise RequestError(f"betas is {list(self.betas)}; both must lie in [0, 1). The paper's are [0.95, 0.999].")
-        # Compared by value, not by whether they were written: a resolved configuration writes its defaults, and must load.
+        # By value, not by whether they were written: a resolved configuration writes its defaults, and must load.
         fields, ends = type(self).model_fields, ("beta_start", "beta_end")
         changed = any(getattr(self, name) != fields[name].default for name in ends)
         if self.beta_schedule == "squaredcos_cap_v2" and changed:
