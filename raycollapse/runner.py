@@ -44,13 +44,19 @@ class Result:
 
 def run_here(experiment: Experiment, console: Console) -> Result:
     """Run an experiment in this process, one trial after the other."""
+    for trial in expand(experiment):
+        if trial.resources.train_workers > 1:
+            raise RequestError(
+                f"resources.train_workers is {trial.resources.train_workers}, but --local trains in one process. "
+                "Leave out --local, or set it to 1, which is another model: the number of workers changes last bits."
+            )
     return _run(experiment, console, _local_device(experiment), _run_here)
 
 
 def run_on_ray(experiment: Experiment, console: Console, address: str | None = None) -> Result:
     """Run an experiment on the Ray cluster at `address`, or on one started on this machine for its length."""
     from raycollapse.distributed.cluster import connected
-    from raycollapse.distributed.resources import preflight
+    from raycollapse.distributed.resources import refusals
     from raycollapse.distributed.sweep import run_sweep
 
     expand(experiment)  # a mistake in the file is told before a cluster is waited for
@@ -59,10 +65,9 @@ def run_on_ray(experiment: Experiment, console: Console, address: str | None = N
         device: Literal["cpu", "cuda"] = "cuda" if experiment.resources.device == "cuda" else "cpu"
         if experiment.resources.device == "auto":
             device = "cuda" if has_gpu else "cpu"
-        trials = expand(experiment)
-        refusals = preflight(experiment.on(device), supply, len(trials))
-        if refusals:
-            raise RequestError("\n".join(refusals))
+        found = refusals([trial.on(device) for trial in expand(experiment)], supply)
+        if found:
+            raise RequestError("\n".join(found))
         return _run(experiment, console, device, lambda trials, _, display: run_sweep(trials, supply, display))
 
 

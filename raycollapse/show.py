@@ -37,10 +37,10 @@ def _table(found: Plan) -> Table:
 
 def _refusals_of_cluster(experiment: Experiment, address: str) -> list[str]:
     from raycollapse.distributed.cluster import connected
-    from raycollapse.distributed.resources import preflight
+    from raycollapse.distributed.resources import refusals
 
     with connected(address) as supply:
         device: Any = experiment.resources.device
         if device == "auto":
             device = "cuda" if supply.total.gpus >= 1 else "cpu"
-        return preflight(experiment.on(device), supply, len(expand(experiment)))
+        return refusals([trial.on(device) for trial in expand(experiment)], supply)

@@ -6,6 +6,7 @@ tasks that feed them: from these two facts every deadlock follows that is refuse
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raycollapse.config import Experiment
@@ -175,3 +176,9 @@ def preflight(experiment: Experiment, supply: Supply, num_trials: int) -> list[s
             f"Lower it to {most}, or leave it out."
         )
     return found or problems(demand_of(experiment, supply, num_trials), supply)
+
+
+def refusals(trials: Sequence[Experiment], supply: Supply) -> list[str]:
+    """Return why some of a sweep's trials cannot run on this cluster, each reason once: a grid may vary resources."""
+    found = (reason for trial in trials for reason in preflight(trial, supply, len(trials)))
+    return list(dict.fromkeys(found))
