@@ -25,7 +25,10 @@ def npz_shape(path: Path) -> tuple[int, ...]:
     """Return (H, W, C) or (d,), from the array's header alone."""
     with _opened(path) as archive, archive.zip.open(f"{_data_key(path, archive)}.npy") as stream:
         read_header = _READ_HEADER[np.lib.format.read_magic(stream)]
-        shape: tuple[int, ...] = read_header(stream)[0][1:]
+        whole, _, dtype = read_header(stream)
+        if dtype.hasobject:
+            raise ValueError("Object arrays cannot be loaded when allow_pickle=False")  # NumPy's words on loading
+    shape: tuple[int, ...] = whole[1:]
     return (*shape, 1) if len(shape) == 2 else shape
 
 

@@ -100,12 +100,19 @@ class StageCheckpoints:
         try:
             self._store.commit(self._kind, name, {"step": step}, fill)
         except Exception:
-            if self._store.find("train", self._stage) is None:
+            if not self._is_overtaken(name):
                 raise
-            return  # another process has finished this stage meanwhile, and cleared up
+            return  # whoever is ahead of us has dropped this checkpoint while it was written
         for earlier in self._store.keys(self._kind):
             if earlier < name:
                 self._store.remove(self._kind, earlier)
+
+    def _is_overtaken(self, name: str) -> bool:
+        """Return whether another process has finished this stage, or has a later checkpoint of it."""
+        if self._store.find("train", self._stage) is not None:
+            return True
+        later = [other for other in self._store.keys(self._kind) if other > name]
+        return any(self._store.find(self._kind, other) is not None for other in later)
 
     def clear(self) -> None:
         """Drop them all: the snapshot is there."""

@@ -171,6 +171,7 @@ def test_a_uri_that_leads_nowhere_is_refused(uri: str) -> None:
         Store(uri)
 
 
+@pytest.mark.slow
 def test_a_bucket_that_does_not_answer_is_refused() -> None:
     uri = "s3://key:secret@bucket/x?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1"
     with pytest.raises(RequestError, match=r"The storage .* cannot be written"):

@@ -1,0 +1,96 @@
+"""Records of a trial: JSON lines that survive replays, odd numbers, and each other, on a disk and behind a URI."""
+
+import json
+import math
+import time
+
+import pytest
+
+from raycollapse.store import Store
+from raycollapse.tracking.records import GenerationRecord, TrialRecords, trial_keys
+
+STAGES = {"train": "train/abc"}
+
+
+@pytest.fixture
+def records(store: Store) -> TrialRecords:
+    return TrialRecords(store, "try", "0123456789abcdef")
+
+
+def record(generation: int, **metrics: float) -> GenerationRecord:
+    return GenerationRecord(generation=generation, metrics=metrics, stages=STAGES)
+
+
+def test_nothing_is_recorded_at_first(records: TrialRecords) -> None:
+    assert records.read() == []
+    assert records.read_config() is None
+    assert records.read_failure() is None
+
+
+def test_each_generation_is_a_line_of_json(records: TrialRecords) -> None:
+    records.add(record(1, a=1.5))
+    records.add(record(2, a=2.5))
+    lines = records.store.files.read("experiments/try/0123456789abcdef/records.jsonl").decode().splitlines()
+    assert [json.loads(line)["generation"] for line in lines] == [1, 2]
+    assert [json.loads(line)["metrics"] for line in lines] == [{"a": 1.5}, {"a": 2.5}]
+
+
+def test_what_is_read_back_is_what_was_recorded(records: TrialRecords) -> None:
+    added = [records.add(record(generation, a=generation / 3)) for generation in (1, 2, 3)]
+    assert records.read() == added
+    assert all(abs(one.timestamp - time.time()) < 60 for one in added)
+
+
+def test_generations_are_read_in_order_however_they_came(records: TrialRecords) -> None:
+    for generation in (3, 1, 10, 2):
+        records.add(record(generation))
+    assert [one.generation for one in records.read()] == [1, 2, 3, 10]
+
+
+def test_a_generation_recorded_again_keeps_its_timestamp_and_earlier_metrics(records: TrialRecords) -> None:
+    first = records.add(GenerationRecord(generation=1, timestamp=1000.25, metrics={"a": 1.0, "b": 2.0}, stages=STAGES))
+    again = records.add(GenerationRecord(generation=1, metrics={"b": 3.0, "c": 4.0}, stages={"measure": "measure/d"}))
+    assert again.timestamp == first.timestamp == 1000.25
+    assert again.metrics == {"a": 1.0, "b": 3.0, "c": 4.0}
+    assert again.stages == {"train": "train/abc", "measure": "measure/d"}
+    assert records.read() == [again]
+
+
+def test_recording_the_same_again_leaves_the_same_bytes(records: TrialRecords) -> None:
+    def content() -> bytes:
+        return records.store.files.read("experiments/try/0123456789abcdef/records.jsonl")
+
+    records.add(record(1, a=0.1 + 0.2, b=math.nan))
+    before = content()
+    records.add(record(1, a=0.1 + 0.2, b=math.nan))
+    assert content() == before
+
+
+def test_values_that_are_no_numbers_survive_in_strict_json(records: TrialRecords) -> None:
+    records.add(record(1, nan=math.nan, up=math.inf, down=-math.inf, tiny=5e-324, huge=1.7e308, third=1 / 3))
+    content = records.store.files.read("experiments/try/0123456789abcdef/records.jsonl").decode()
+    json.loads(content, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    metrics = records.read()[0].metrics
+    assert math.isnan(metrics.pop("nan"))
+    assert metrics == {"up": math.inf, "down": -math.inf, "tiny": 5e-324, "huge": 1.7e308, "third": 1 / 3}
+
+
+def test_a_failure_is_noted_and_forgotten(records: TrialRecords) -> None:
+    records.write_failure('loss is nan\nat "step" 3: ä')
+    assert records.read_failure() == 'loss is nan\nat "step" 3: ä'
+    records.write_failure(None)
+    assert records.read_failure() is None
+    records.write_failure(None)
+
+
+def test_a_configuration_is_kept(records: TrialRecords) -> None:
+    records.write_config({"seed": 1, "nested": {"none": None}})
+    assert records.read_config() == {"seed": 1, "nested": {"none": None}}
+
+
+def test_trials_of_an_experiment_are_listed_and_files_beside_them_are_not(store: Store) -> None:
+    for key in ("aaaa", "bbbb"):
+        TrialRecords(store, "try", key).write_config({})
+    store.write_json("experiments/try/sweep.json", {})
+    assert trial_keys(store, "try") == ["aaaa", "bbbb"]
+    assert trial_keys(store, "nothing") == []
