@@ -1,73 +1,35 @@
-"""What every data source is, and what it gives: checked once, here, so that no later stage meets a surprise."""
+"""What every data source is: the real images, split by seed into a train set, held-out images and a reserve."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from raycollapse.data.balance import balanced_order, rarest_class
+from raycollapse.data.loaded import Images, Labels, Loaded
 from raycollapse.errors import RequestError
 from raycollapse.schema import Json, Member
 from raycollapse.seeds import seed_sequence
 
-Images = NDArray[np.uint8] | NDArray[np.float32]
-Labels = NDArray[np.int64]  # (n,)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Real data in memory, or a synthetic set read back."""
-
-    images: Images
-    """(n, H, W, C) uint8, 0..255, C = 1 or 3; or, for other modalities, vectors (n, d) float32, all finite."""
-    labels: Labels | None = None
-    """(n,) int64, or none."""
-
-    def __post_init__(self) -> None:
-        assert (self.images.dtype.name, self.images.ndim) in (("uint8", 4), ("float32", 2))
-        assert self.labels is None or (self.labels.dtype == np.int64 and self.labels.shape == (len(self.images),))
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(H, W, C), or (d,) for vectors."""
-        return self.images.shape[1:]
-
-    def take(self, indices: NDArray[np.int64]) -> "Loaded":
-        """Return a copy of these rows, in this order."""
-        return Loaded(self.images[indices], None if self.labels is None else self.labels[indices])
-
-    @classmethod
-    def of_images(cls, images: NDArray[Any], labels: NDArray[Any] | None, source: str) -> "Loaded":
-        """Check images (n, H, W) or (n, H, W, 1 | 3), 0..255; `source` is the file or data set an error names."""
-        _check_pixel_type(images, source)
-        images = images[..., None] if images.ndim == 3 else images
-        _check_image_shape(images, source)
-        return cls(images, _checked_labels(labels, len(images), source))
-
-    @classmethod
-    def of_vectors(cls, vectors: NDArray[Any], labels: NDArray[Any] | None, source: str) -> "Loaded":
-        """Check vectors (n, d) of any float type; they are kept as float32."""
-        if vectors.ndim != 2 or vectors.dtype.kind != "f":
-            raise RequestError(f"{source}: vectors are {_kind(vectors)}; they must be floating point, of shape (N, d).")
-        _check_not_empty(vectors, source)
-        with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes inf, which is reported below
-            vectors = vectors.astype(np.float32, copy=False)
-        _check_finite(vectors, source)
-        return cls(vectors, _checked_labels(labels, len(vectors), source))
+__all__ = ["DataSource", "Images", "Labels", "Loaded"]
 
 
 class DataSource(Member):
     """Real data: the loop's generation 0, and as many held-out images that no model ever sees."""
 
+    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"balanced"})
+
     num_train: int = Field(gt=0)
     """N: how many images every generation trains on, and every metric compares."""
     num_held_out: int | None = Field(default=None, gt=0)
     """How many further real images are kept apart to compare with; none: as many as `num_train`."""
+    num_fresh: int = Field(default=0, ge=0)
+    """How many further real images are kept in reserve, for paradigms that add new ones in each generation. Changing
+    it changes no other image, so a run can be extended with a larger reserve."""
+    balanced: bool = False
+    """Draw as many images of every class, to within one; this needs labels. Otherwise all images are equally likely."""
 
     @abstractmethod
     def load(self) -> Loaded:
@@ -84,14 +46,27 @@ class DataSource(Member):
     def split(self, seed: int) -> tuple[Loaded, Loaded]:
         """Return (train, held_out), disjoint.
 
-        Both are runs of one permutation, drawn from the seed and the number of images alone. So for one seed a
-        smaller train set is a prefix of a larger one; the held-out images follow it, and shift with `num_train`.
+        Both are runs of one permutation, drawn from the seed and the number of images alone, or, when balanced, also
+        from the labels. So for one seed a smaller train set is a prefix of a larger one; the held-out images follow
+        it, and shift with `num_train`. The reserve comes after both.
         """
-        loaded = self.load()
-        self._check_enough(loaded)
-        order = np.random.default_rng(seed_sequence(seed, 0, "data")).permutation(len(loaded))
+        loaded, order = self._ordered(seed)
         end = self.num_train + self.resolved_num_held_out
         return loaded.take(order[: self.num_train]), loaded.take(order[self.num_train : end])
+
+    def fresh(self, seed: int, generation: int, num: int) -> Loaded:
+        """Return the real images that join the loop in a generation, the first being 1: `num` of the reserve.
+
+        No other generation has any of them, and neither has the train set or the held-out images.
+        """
+        if generation * num > self.num_fresh:
+            raise RequestError(
+                f"data.num_fresh is {self.num_fresh:,}, but {num:,} new real images in each generation up to "
+                f"{generation} are {generation * num:,}. Raise num_fresh to that, or add fewer in each."
+            )
+        loaded, order = self._ordered(seed)
+        start = self.num_train + self.resolved_num_held_out + (generation - 1) * num
+        return loaded.take(order[start : start + num])
 
     @property
     def resolved_num_held_out(self) -> int:
@@ -99,79 +74,50 @@ class DataSource(Member):
         return self.num_train if self.num_held_out is None else self.num_held_out
 
     def identity(self) -> dict[str, Json]:
-        return {
-            **super().identity(),
-            "num_held_out": self.resolved_num_held_out,
-            "fingerprint": self.fingerprint(),
-        }
+        """The reserve's size is left out: it bounds what `fresh` may ask for, and changes no image."""
+        own = {field: value for field, value in super().identity().items() if field != "num_fresh"}
+        return {**own, "num_held_out": self.resolved_num_held_out, "fingerprint": self.fingerprint()}
+
+    def _ordered(self, seed: int) -> tuple[Loaded, NDArray[np.int64]]:
+        """Return everything, and the order in which its rows are used."""
+        loaded = self.load()
+        self._check_enough(loaded)
+        order = np.random.default_rng(seed_sequence(seed, 0, "data")).permutation(len(loaded))
+        if not self.balanced:
+            return loaded, order
+        return loaded, balanced_order(self._checked_classes(loaded), order)
+
+    @property
+    def _num_needed(self) -> int:
+        return self.num_train + self.resolved_num_held_out + self.num_fresh
+
+    @property
+    def _sum_needed(self) -> str:
+        return "data.num_train + data.num_held_out" + (" + data.num_fresh" if self.num_fresh else "")
 
     def _check_enough(self, loaded: Loaded) -> None:
-        needed = self.num_train + self.resolved_num_held_out
-        if needed > len(loaded):
+        if self._num_needed > len(loaded):
             things = "images" if len(loaded.shape) == 3 else "vectors"
             remedy = "set" if self.num_held_out is None else "lower"
             raise RequestError(
-                f"data.num_train + data.num_held_out is {needed:,} but {self._described()} has "
+                f"{self._sum_needed} is {self._num_needed:,} but {self._described()} has "
                 f"{len(loaded):,} {things}. Lower num_train or {remedy} num_held_out."
             )
 
+    def _checked_classes(self, loaded: Loaded) -> Labels:
+        """Return the labels, if as many images as are needed can be drawn evenly."""
+        if loaded.labels is None:
+            raise RequestError(
+                f"data.balanced is true, but {self._described()} has no labels. Set data.balanced to false."
+            )
+        rarest, count, most = rarest_class(loaded.labels)
+        if self._num_needed > most:
+            raise RequestError(
+                f"data.balanced is true and {self._sum_needed} is {self._num_needed:,}, but {self._described()} has "
+                f"only {count:,} images of class {rarest}: at most {most:,} can be drawn evenly. Lower num_train or "
+                "num_held_out, or set data.balanced to false."
+            )
+        return loaded.labels
+
     def _described(self) -> str:
         return self.name
-
-
-def _kind(array: NDArray[Any]) -> str:
-    return f"{array.dtype} of shape {tuple(array.shape)}"
-
-
-def _check_pixel_type(images: NDArray[Any], source: str) -> None:
-    if images.dtype == np.uint8:
-        return
-    remedy = "Convert with images.astype('uint8')"
-    if images.dtype.kind == "f":
-        in_unit_range = images.size > 0 and images.min() >= 0 and images.max() <= 1
-        remedy = (
-            "They lie between 0 and 1: multiply by 255 and convert, (images * 255).round().astype('uint8')"
-            if in_unit_range
-            else "Scale them to 0..255 and convert, images.round().astype('uint8'), or give `vectors` (N, d) instead"
-        )
-    raise RequestError(f"{source}: images are {_kind(images)}; they must be uint8, 0..255. {remedy}.")
-
-
-def _check_image_shape(images: NDArray[np.uint8], source: str) -> None:
-    """Check (n, H, W, C), C = 1 or 3, nothing empty."""
-    if images.ndim == 4 and images.shape[3] in (1, 3):
-        return _check_not_empty(images, source)
-    remedy = "Reshape them"
-    if images.ndim == 4 and images.shape[1] in (1, 3):
-        remedy = "The channels seem to come first: images.transpose(0, 2, 3, 1)"
-    elif images.ndim == 4 and images.shape[3] == 4:
-        remedy = "Drop the alpha channel: images[..., :3]"
-    raise RequestError(
-        f"{source}: images have shape {tuple(images.shape)}; "
-        f"it must be (N, H, W), (N, H, W, 1) or (N, H, W, 3). {remedy}."
-    )
-
-
-def _check_not_empty(array: NDArray[Any], source: str) -> None:
-    if len(array) == 0:
-        raise RequestError(f"{source} holds no rows; at least one is needed.")
-    if array.size == 0:
-        raise RequestError(f"{source}: the array has shape {tuple(array.shape)}; no side may be 0.")
-
-
-def _check_finite(vectors: NDArray[np.float32], source: str) -> None:
-    bad_rows = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(bad_rows):
-        raise RequestError(
-            f"{source}: {len(bad_rows):,} of {len(vectors):,} vectors hold NaN or infinity, "
-            f"the first is row {bad_rows[0]}. Remove these rows."
-        )
-
-
-def _checked_labels(labels: NDArray[Any] | None, num: int, source: str) -> Labels | None:
-    """Return (num,) int64, from any integer type."""
-    if labels is None:
-        return None
-    if labels.shape != (num,) or labels.dtype.kind not in "iu":
-        raise RequestError(f"{source}: labels are {_kind(labels)}; they must be integers, of shape ({num},).")
-    return labels.astype(np.int64)

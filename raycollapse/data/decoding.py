@@ -55,6 +55,22 @@ def resize(images: NDArray[Any], image_size: int) -> NDArray[np.uint8]:
     return np.stack([_pixels(_square(picture, image_size)) for picture in pictures])
 
 
+def grayscale(pixels: Pixels) -> Pixels:
+    """Return an RGB image's luma (ITU-R 601), as (H, W, 1)."""
+    from PIL import Image
+
+    return _pixels(Image.fromarray(pixels).convert("L"))
+
+
+def pad(images: NDArray[Any], image_size: int) -> NDArray[np.uint8]:
+    """Return images (n, H, W, C) uint8 in the middle of black squares, (n, image_size, image_size, C)."""
+    height, width = images.shape[1:3]
+    top, left = (image_size - height) // 2, (image_size - width) // 2
+    padded = np.zeros((len(images), image_size, image_size, images.shape[3]), np.uint8)
+    padded[:, top : top + height, left : left + width] = images
+    return padded
+
+
 def stack(decoded: Iterable[tuple[str, Pixels]], num: int) -> NDArray[np.uint8]:
     """Return (num, H, W, C) from named images, all of which must have the first one's size and channels."""
     stacked: NDArray[np.uint8] | None = None

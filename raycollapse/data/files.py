@@ -37,14 +37,7 @@ class Files(DataSource):
     @field_validator("path")
     @classmethod
     def _resolved(cls, path: Path) -> Path:
-        resolved = path.expanduser().resolve()
-        if not resolved.exists():
-            raise PydanticCustomError("path", "there is no file or folder {path}", {"path": str(resolved)})
-        if not (resolved.is_dir() or resolved.suffix.lower() in (".npz", ".parquet")):
-            raise PydanticCustomError(
-                "path", "{path} must be a folder, an .npz or a .parquet file", {"path": str(resolved)}
-            )
-        return resolved
+        return resolved_path(path)
 
     def load(self) -> Loaded:
         files = _data_files(self.path)
@@ -85,6 +78,18 @@ class Files(DataSource):
 
     def _described(self) -> str:
         return str(self.path)
+
+
+def resolved_path(path: Path) -> Path:
+    """Return the absolute path of data that are there, for a validator."""
+    resolved = path.expanduser().resolve()
+    if not resolved.exists():
+        raise PydanticCustomError("path", "there is no file or folder {path}", {"path": str(resolved)})
+    if not (resolved.is_dir() or resolved.suffix.lower() in (".npz", ".parquet")):
+        raise PydanticCustomError(
+            "path", "{path} must be a folder, an .npz or a .parquet file", {"path": str(resolved)}
+        )
+    return resolved
 
 
 def _data_files(path: Path) -> list[Path]:

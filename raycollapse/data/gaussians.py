@@ -38,7 +38,7 @@ class Gaussians(DataSource):
         return Loaded.of_vectors(points, components, "gaussians")
 
     def fingerprint(self) -> str:
-        return json.dumps(self.model_dump(exclude={"num_train", "num_held_out"}), sort_keys=True)
+        return json.dumps(self.model_dump(exclude=set(DataSource.model_fields) - {"name"}), sort_keys=True)
 
     def shape_hint(self) -> tuple[int, ...]:
         return (2,)

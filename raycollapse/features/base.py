@@ -18,8 +18,8 @@ class FeatureExtractor(Member):
         """A short name of the feature space, used as a suffix of metric names."""
 
     @abstractmethod
-    def extract(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Return (n, d) float32 features."""
+    def extract(self, images: NDArray[Any], device: str = "cpu") -> NDArray[np.float32]:
+        """Return (n, d) float32 features, computed on `cpu` or `cuda`; row by row, whatever the other rows are."""
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise RequestError if data of this shape, (H, W, C) or (d,), cannot be embedded."""

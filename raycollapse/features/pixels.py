@@ -18,7 +18,7 @@ class Pixels(FeatureExtractor):
     def space(self) -> str:
         return "pixels"
 
-    def extract(self, images: NDArray[Any]) -> NDArray[np.float32]:
+    def extract(self, images: NDArray[Any], device: str = "cpu") -> NDArray[np.float32]:
         return images.reshape(len(images), -1).astype(np.float32)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
@@ -35,7 +35,7 @@ class Identity(FeatureExtractor):
     def space(self) -> str:
         return "identity"
 
-    def extract(self, images: NDArray[Any]) -> NDArray[np.float32]:
+    def extract(self, images: NDArray[Any], device: str = "cpu") -> NDArray[np.float32]:
         return images.astype(np.float32)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:

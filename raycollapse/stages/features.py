@@ -47,7 +47,7 @@ class FeaturesStage(Stage):
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
-        features = self.extractor.extract(read_shard(self.shard.path(store)).images)
+        features = self.extractor.extract(read_shard(self.shard.path(store)).images, self.device)
         if not np.isfinite(features).all():
             raise StageError(
                 f"{self.extractor.name} gave non-finite features for {self.shard.file} of {self.shard.key[:12]}."
