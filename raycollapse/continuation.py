@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from raycollapse.config import Experiment
+from raycollapse.config import Experiment, build
 from raycollapse.errors import RequestError
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
-
-Leaves = dict[str, Any]
+from raycollapse.tracking.trial_configs import Leaves, leaves
 
 
 def check_continuation(store: Store, experiment: Experiment, trials: list[Experiment]) -> None:
@@ -16,12 +15,12 @@ def check_continuation(store: Store, experiment: Experiment, trials: list[Experi
     Seeds, generations, metrics and the values of swept fields may be added to. Any other field must have a value that
     one of the earlier trials had.
     """
-    earlier = [_leaves(config) for config in _earlier_configs(store, experiment.name)]
+    earlier = [leaves(config) for config in _earlier_configs(store, experiment.name)]
     if not earlier:
         return
     swept = ("seed", *(experiment.sweep.grid if experiment.sweep else ()))
     for trial in trials:
-        differences = _differences(_leaves(trial.resolved()), earlier, swept)
+        differences = _differences(leaves(trial.resolved()), earlier, swept)
         if differences:
             raise RequestError(
                 f"{experiment.name} has results in {store.uri} with other settings:\n"
@@ -31,18 +30,30 @@ def check_continuation(store: Store, experiment: Experiment, trials: list[Experi
 
 
 def _earlier_configs(store: Store, name: str) -> list[dict[str, Any]]:
-    records = (TrialRecords(store, name, key) for key in trial_keys(store, name))
-    return [config for record in records if (config := record.read_config()) is not None]
+    """Return the configurations of trials with results; one stopped before its first generation holds to nothing."""
+    recorded = (trial for key in trial_keys(store, name) if (trial := TrialRecords(store, name, key)).read())
+    return [_up_to_date(config) for trial in recorded if (config := trial.read_config()) is not None]
+
+
+def _up_to_date(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored configuration with the defaults of fields that have been added since it was written.
+
+    One that no longer loads (its data have moved, a plugin is not here) is compared as it was stored.
+    """
+    try:
+        return build(config).resolved()
+    except RequestError:
+        return config
 
 
 def _differences(own: Leaves, earlier: list[Leaves], swept: tuple[str, ...]) -> list[str]:
     """Return a line for each leaf whose value none of the earlier trials had."""
-    paths = sorted({path for leaves in [own, *earlier] for path in leaves})
+    paths = sorted({path for other in [own, *earlier] for path in other})
     lines = []
     for path in paths:
         if any(path == field or path.startswith(f"{field}.") for field in swept):
             continue
-        before = [leaves.get(path) for leaves in earlier]
+        before = [other.get(path) for other in earlier]
         if own.get(path) not in before:
             known = sorted({_written(value) for value in before})
             lines.append(f"{path} was {' or '.join(known)}, now it is {_written(own.get(path))}")
@@ -51,16 +62,3 @@ def _differences(own: Leaves, earlier: list[Leaves], swept: tuple[str, ...]) -> 
 
 def _written(value: Any) -> str:
     return "not set" if value is None else repr(value)
-
-
-def _leaves(config: dict[str, Any], prefix: str = "") -> Leaves:
-    """Return dotted path -> value of a resolved configuration, without the fields that may differ."""
-    leaves: Leaves = {}
-    for key, value in config.items():
-        path = f"{prefix}{key}"
-        if not prefix and key in Experiment.EXTENSION_FIELDS and key != "resources":
-            continue
-        if path in ("resources.num_actors", "resources.max_concurrent_trials", "training.checkpoint_steps"):
-            continue
-        leaves |= _leaves(value, f"{path}.") if isinstance(value, dict) else {path: value}
-    return leaves

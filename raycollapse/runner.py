@@ -78,6 +78,7 @@ def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"
     _load_data(store, trials)
     for trial in trials:
         _records(store, trial).write_config(trial.resolved())
+        _records(store, trial).write_failure(None)  # what an earlier run died of is no news of this one
     labels = trial_labels([trial.resolved() for trial in trials])
     keys = [trial.trial_key() for trial in trials]
     recorder = open_recorder(experiment, store)

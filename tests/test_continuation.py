@@ -149,3 +149,22 @@ def test_a_field_swept_in_another_grid_is_still_held_to_its_values(store: Store)
     run(store, experiment(training=training(learning_rate=2e-3), sweep=GRID))
     with pytest.raises(RequestError, match=r"learning_rate was 0\.001 or 0\.002, now it is 0\.003"):
         run(store, experiment(training=training(learning_rate=3e-3), sweep=GRID))
+
+
+def test_a_field_added_since_the_last_run_is_no_difference_at_its_default(store: Store) -> None:
+    own = experiment()
+    run(store, own)
+    records = TrialRecords(store, own.name, own.trial_key())
+    stored = own.resolved()
+    del stored["training"]["beta_end"], stored["data"]["num_held_out"]
+    records.write_config(stored)
+    check_continuation(store, own, expand(own))
+    with pytest.raises(RequestError, match=r"training\.beta_end was 0\.02, now it is 0\.03"):
+        changed = experiment(training=training(beta_end=0.03))
+        check_continuation(store, changed, expand(changed))
+
+
+def test_a_trial_stopped_before_its_first_generation_holds_to_nothing(store: Store) -> None:
+    mistyped = experiment(training=training(learning_rate=1e3))
+    TrialRecords(store, mistyped.name, mistyped.trial_key()).write_config(mistyped.resolved())
+    run(store, experiment())
