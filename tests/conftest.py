@@ -8,6 +8,7 @@ import pytest
 
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # before a test imports numpy or torch, which read it once
+os.environ["RAY_AUTH_MODE"] = "disabled"  # a process has one mode: Ray keeps the first that it meets
 os.environ["HF_HUB_OFFLINE"] = "1"  # likewise for the hub's libraries: no test may reach for a network
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 
 import ray
 import yaml
+from ray._private import services
+from ray._private import worker as ray_worker
 from ray._private.state import state
 from ray._private.worker import get_dashboard_url
 from ray.exceptions import RayError
@@ -21,6 +24,13 @@ from raycollapse.errors import RequestError
 
 AUTOSCALING_FILE = "~/ray_bootstrap_config.yaml"
 """Where `ray up` leaves the cluster file on the head."""
+
+UNLIMITED = 1000
+"""Nodes that a group without a limit counts as."""
+
+CONNECT_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -45,13 +55,35 @@ def connected(address: str | None) -> Iterator[Supply]:
             _state_authentication()
             ray.init("local", resources={"driver": 1}, include_dashboard=False, **quiet)
         else:
+            _check_answers(place)
             ray.init(place, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+    except (OSError, ValueError, RuntimeError, RayError) as error:
         raise RequestError(_cannot_connect(place, error)) from error
     try:
-        yield supply()
+        with _silent_raylets():
+            yield supply()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _silent_raylets() -> Iterator[None]:
+    """Keep off the terminal what raylets report (a lost worker, with pages of their logs): a trial says what matters.
+
+    Ray prints it whatever `log_to_driver` says, so its function to print with is replaced.
+    """
+    before = ray_worker.print_to_stdstream
+    ray_worker.print_to_stdstream = lambda data, *_, **__: log.info("%s", "\n".join(data["lines"]))
+    try:
+        yield
+    finally:
+        ray_worker.print_to_stdstream = before
+
+
+def _check_answers(place: str) -> None:
+    """Raise unless something listens there: Ray itself would try for minutes, and print."""
+    host, _, port = str(services.canonicalize_bootstrap_address(place)).rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _state_authentication() -> None:
@@ -89,7 +121,7 @@ def _autoscaling_nodes() -> list[Bundle]:
     told = state.get_cluster_config()
     if told is not None and told.node_group_configs:
         groups = [(_bundle(dict(group.resources)), group.max_count) for group in told.node_group_configs]
-        return [bundle for bundle, count in groups for _ in range(count)]
+        return [bundle for bundle, count in groups for _ in range(count if count >= 0 else UNLIMITED)]
     file = Path(AUTOSCALING_FILE).expanduser()
     return nodes_of(yaml.safe_load(file.read_text())) if _is_head() and file.is_file() else []
 

@@ -11,6 +11,7 @@ import ray.data
 from raycollapse.backend import Unit
 from raycollapse.config import Resources
 from raycollapse.distributed.workers import MAX_RETRIES, Outcome, ShardMaker, make_rows, pack, unpack
+from raycollapse.stages.sampling import SampleStage
 
 
 def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int) -> None:
@@ -24,7 +25,8 @@ def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int
     """
     _set_context()
     rows = ray.data.from_items([{"unit": pack(unit)} for unit in units], override_num_blocks=len(units))
-    if resources.num_actors is None and resources.device == "cpu":
+    has_sampling = any(isinstance(unit[0], SampleStage) for unit in units)
+    if resources.device == "cpu" and (resources.num_actors is None or not has_sampling):
         made = rows.map_batches(
             cast(Any, make_rows), fn_kwargs={"uri": uri}, batch_size=1, compute=ray.data.TaskPoolStrategy(),
             num_cpus=resources.threads, max_retries=MAX_RETRIES,

@@ -38,8 +38,9 @@ SETTINGS = {
 def run_sweep(trials: list[Experiment], supply: Supply, display: Display) -> None:
     """Run trials to their end on the connected cluster. A failed one leaves its reason in its record."""
     os.environ.update(SETTINGS)
-    # Tune reads metrics from the files of the loggers turned off above, and says at length that they are not there.
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    # Tune reads metrics from files that the loggers turned off above would write, and says at length that they are not
+    # there. That a trial failed we say ourselves.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     board = new_board()
     trainable = tune.with_parameters(_run_trial, trials=trials, board=board, num_gpus=int(supply.total.gpus))
     with tempfile.TemporaryDirectory(prefix="raycollapse-tune-") as scratch, Reading(board, display):
@@ -56,10 +57,9 @@ def run_sweep(trials: list[Experiment], supply: Supply, display: Display) -> Non
             ),
         )  # fmt: skip
         results: Any = tuner.fit()
-        for result in results:
-            if result.error is not None:
-                trial = trials[result.config["index"]]
-                _note_failure(trial, f"its orchestrator failed: {result.error}", display)
+        errors = dict.fromkeys(str(result.error) for result in results if result.error is not None)
+    if errors:
+        _note_lost(trials, "its orchestrator failed: " + "\n".join(errors), display)
 
 
 def _run_trial(config: dict[str, Any], trials: list[Experiment], board: Any, num_gpus: int) -> None:
@@ -101,6 +101,10 @@ def _run_trial(config: dict[str, Any], trials: list[Experiment], board: Any, num
                 ray.get(board.post.remote(), timeout=ANSWER_SECONDS)
 
 
-def _note_failure(trial: Experiment, reason: str, display: Display) -> None:
-    TrialRecords(open_store(trial.storage), trial.name, trial.trial_key()).write_failure(reason)
-    display.fail(trial.trial_key(), reason)
+def _note_lost(trials: list[Experiment], reason: str, display: Display) -> None:
+    """Note as failed the trials that neither ended nor said why: Tune does not always know which they are."""
+    for trial in trials:
+        records = TrialRecords(open_store(trial.storage), trial.name, trial.trial_key())
+        if len(records.read()) < trial.num_generations and records.read_failure() is None:
+            records.write_failure(reason)
+            display.fail(trial.trial_key(), reason)

@@ -102,7 +102,7 @@ def pack(value: Unit | Outcome) -> bytes:
 
 
 def unpack(value: bytes) -> Any:
-    """Return what `pack` was given."""
+    """Return what `pack` was given: bytes that came through Ray from our own driver or worker, never from storage."""
     return cloudpickle.loads(value)
 
 

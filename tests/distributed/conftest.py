@@ -1,16 +1,10 @@
-"""One small real Ray for each module of this folder, and what several of them need."""
+"""One small real Ray for each module of this folder that asks for it."""
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import ray
-from rich.console import Console
-
-from raycollapse.config import Experiment
-from raycollapse.runner import Result, run_on_ray
 
 HERE = Path(__file__).parent
 
@@ -28,67 +22,3 @@ def local_ray() -> Iterator[None]:
         )  # fmt: skip
         yield
         ray.shutdown()
-
-
-def run(experiment: Experiment) -> Result:
-    """Run an experiment on the Ray that this process is connected to."""
-    return run_on_ray(experiment, Console(quiet=True))
-
-
-def hashes(storage: Path) -> dict[str, dict[str, str]]:
-    """Return the hash of every file of every finished stage, by kind and key."""
-    from tiny import manifests
-
-    return {
-        f"{kind}/{key}": {name: entry.sha256 for name, entry in manifest.files.items()}
-        for (kind, key), manifest in manifests(storage).items()
-    }
-
-
-def metrics(storage: Path) -> dict[str, list[dict[str, float]]]:
-    """Return the metrics of every generation of every trial, without what they cost."""
-    from tiny import results
-
-    from raycollapse.store import Store
-    from raycollapse.tracking.records import TrialRecords, trial_keys
-
-    store = Store(str(storage))
-    return {
-        key: [dict(values) for values in results(TrialRecords(store, "tiny", key).read())]
-        for key in trial_keys(store, "tiny")
-    }
-
-
-def attempts(storage: Path, kind: str) -> list[Path]:
-    """Return the folders that attempts at stages of a kind have made, finished or not."""
-    return [path for path in storage.glob(f"stages/{kind}/*/*") if path.is_dir()]
-
-
-def descendants(pid: int) -> list[tuple[int, str]]:
-    """Return the live processes below one, and their titles."""
-    children: dict[int, list[tuple[int, str]]] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            title = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            children.setdefault(int(fields[1]), []).append((int(entry.name), title))
-    found, waiting = [], [pid]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += [child for child, _ in below]
-    return found
-
-
-def kill_below(pid: int, title: str) -> bool:
-    """Kill one process of ours by its title; return whether there was one."""
-    for child, name in descendants(pid):
-        if title in name:
-            os.kill(child, signal.SIGKILL)
-            return True
-    return False

@@ -30,8 +30,10 @@ class Crashing(SelectionStrategy):
         os._exit(1)
 
 
-class Warning_(SelectionStrategy):
+class Talking(SelectionStrategy):
     """Works, and has something to say."""
+
+    topic: str = "nothing"
 
     def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Any:
         logging.getLogger("raycollapse.plugins").warning("the pool has %d candidates\nand a second line", len(pool))
