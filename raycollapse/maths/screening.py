@@ -5,6 +5,8 @@ is computed from the differences of features: accurate for near-duplicates too, 
 is certain, so results depend neither on the short vectors nor on how the work is cut into blocks.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from raycollapse.maths.arrays import Points
 from raycollapse.maths.optional_faiss import load_faiss
-from raycollapse.maths.short_vectors import blocks, frame_of
+from raycollapse.maths.short_vectors import short_vectors
 
 _VALUES = 1 << 22  # differences held at once
 
@@ -46,19 +48,20 @@ class Vectors:
 
     def products(self, columns: "Vectors") -> Tensor:
         """Return (r, c) |v|^2 - 2 u.v: plus the row's |u|^2, a lower bound of the pair's squared distance."""
-        return torch.addmm(columns.square, self.short, columns.short.T, alpha=-2.0)
+        with _full_precision():
+            return torch.addmm(columns.square, self.short, columns.short.T, alpha=-2.0)
 
 
 class Screen:
-    """Squared distances between the rows of one set of (n, d) points."""
+    """Squared distances between the rows of one set of (n, d) points, nearest ones to at most `num_columns` of them."""
 
-    def __init__(self, points: Points, device: str | None = None) -> None:
+    def __init__(self, points: Points, num_columns: int, device: str | None = None) -> None:
         self.points = torch.from_numpy(points).to(device or "cpu")
         self.on_cpu = self.points.device.type == "cpu"
-        self._frame = frame_of(points)
-        self._short = self._all_short(points) if self._frame.axes is not None else None
+        centre, short, self._error = short_vectors(points, num_columns)
+        self._centre = torch.from_numpy(centre).to(self.points)
+        self._short = None if short is None else torch.from_numpy(short).to(self.points.device)
         self._faiss: Any = load_faiss() if self.on_cpu else None
-        self._centre = torch.from_numpy(self._frame.centre).to(self.points)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -74,11 +77,10 @@ class Screen:
 
     def vectors(self, positions: Tensor) -> Vectors:
         """Return what products of these points are formed from."""
-        if self._short is not None:
-            short = self._short.index_select(0, positions)
+        if self._short is None:
+            short = self.points.index_select(0, positions).sub_(self._centre).float()
         else:
-            placed = self.points.index_select(0, positions).sub_(self._centre).div_(self._frame.scale)
-            short = placed.float()
+            short = self._short.index_select(0, positions)
         return Vectors(positions, short, torch.linalg.vector_norm(short, dim=1).square_())
 
     def lower(self, bound: Tensor, rows: Vectors, columns: Vectors, stop: float) -> tuple[Tensor, Tensor]:
@@ -118,15 +120,7 @@ class Screen:
 
     def _limit(self, bound: Tensor, rows: Vectors) -> Tensor:
         """Return what a row's products must lie under for a pair to possibly lie within the row's bound."""
-        return torch.add(self._frame.error - rows.square, bound.float(), alpha=self._frame.scale**-2)
-
-    def _all_short(self, points: Points) -> Tensor:
-        short = np.empty((len(points), self._frame.width), np.float32)
-        start = 0
-        for block in blocks(points):
-            short[start : start + len(block)] = self._frame.place(block)
-            start += len(block)
-        return torch.from_numpy(short).to(self.points.device)
+        return bound.float() - rows.square + self._error
 
     def _pairs_by_faiss(self, rows: Tensor, columns: Tensor) -> Tensor:
         x, squared = self.points.numpy(), torch.empty(len(rows))
@@ -135,6 +129,20 @@ class Screen:
         if len(r):
             self._faiss.pairwise_indexed_L2sqr(x.shape[1], len(r), *pointers)
         return squared
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep TF32, which a training may have allowed, out of products whose error is relied on."""
+    before = torch.get_float32_matmul_precision()
+    if before == "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _argmin(products: Tensor) -> Tensor:

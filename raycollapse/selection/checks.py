@@ -1,12 +1,9 @@
 """What is refused before a selection starts."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from raycollapse.errors import RequestError
-from raycollapse.maths.arrays import Points, as_points, check_distance, unit_rows
 
 
 def check_num_select(num_select: int, num_points: int) -> None:
@@ -38,15 +35,16 @@ def check_order(order: NDArray[np.int64], num_points: int) -> None:
         )
 
 
-def selection_points(features: Any, metric: str) -> Points:
-    """Return the points among which Euclidean distances are compared: on the unit sphere for cosine.
+def check_threshold(threshold: float) -> None:
+    """Raise RequestError unless the threshold is a positive number."""
+    if not 0 < threshold < np.inf:
+        raise RequestError(
+            f"threshold is {threshold}; it must be a positive number, in the units of the distance. "
+            "Use auto, or the paper's 60 in DINOv2 space."
+        )
 
-    There |x - y|^2 / 2 = 1 - cos(x, y), so that both distances order pairs alike. Points of a size whose squares
-    float32 cannot hold are scaled.
-    """
-    check_distance(metric)
-    points = as_points(features)
-    if metric == "cosine":
-        return unit_rows(points)
-    largest = float(np.abs(points).max())
-    return points if 1e-12 < largest < 1e15 or largest == 0 else (points / largest)
+
+def check_decay(decay: float) -> None:
+    """Raise RequestError unless the decay lies strictly between 0 and 1."""
+    if not 0 < decay < 1:
+        raise RequestError(f"decay is {decay}; it must lie strictly between 0 and 1. Use 0.95, the paper's value.")

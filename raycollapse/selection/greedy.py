@@ -10,7 +10,8 @@ import numpy as np
 
 from raycollapse.maths.arrays import Distance
 from raycollapse.selection.base import SelectionStrategy
-from raycollapse.selection.checks import check_num_select, check_row, selection_points
+from raycollapse.selection.checks import check_num_select, check_row
+from raycollapse.selection.geometry import Geometry
 from raycollapse.selection.pool import Indices, Pool
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ def farthest_points(
     from raycollapse.maths.screening import Screen  # imports torch, which a configuration need not wait for
     from raycollapse.selection.lazy import Nearest
 
-    points = selection_points(features, metric)
+    points = Geometry.of(features, metric).points
     check_num_select(num_select, len(points))
     check_row(first, len(points), "first")
-    nearest = Nearest(Screen(points, device), num_select)
+    nearest = Nearest(Screen(points, num_select, device), num_select)
     nearest.choose(nearest.tensor(np.array([first])))
     batch = int(np.clip(len(points) // 16, _SMALLEST_BATCH, _LARGEST_BATCH))
     while nearest.num < num_select:

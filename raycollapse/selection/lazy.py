@@ -42,6 +42,10 @@ class Nearest:
         self.num += len(positions)
         self.bound[positions] = -1.0
 
+    def lower(self, positions: Tensor, squared: Tensor) -> None:
+        """Lower bounds to squared distances to chosen points; a position may come several times."""
+        self.bound.scatter_reduce_(0, positions, squared, "amin")
+
     def seen_all(self, positions: Tensor) -> None:
         """Note that the bounds of these candidates take all chosen points into account."""
         self._seen[positions] = self.num
