@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from raycollapse.schema import Family
+from raycollapse.selection.adaptive_threshold import AdaptiveThreshold
 from raycollapse.selection.base import SelectionStrategy
 from raycollapse.selection.greedy import Greedy
 from raycollapse.selection.keep_all import KeepAll
@@ -13,10 +14,13 @@ from raycollapse.selection.threshold_decay import ThresholdDecay
 from raycollapse.selection.uniform import Uniform
 
 AnyStrategy = Annotated[
-    KeepAll | Uniform | Greedy | ThresholdDecay, Field(discriminator="name"), Family(SelectionStrategy)
+    KeepAll | Uniform | Greedy | ThresholdDecay | AdaptiveThreshold,
+    Field(discriminator="name"),
+    Family(SelectionStrategy),
 ]
 
 __all__ = [
+    "AdaptiveThreshold",
     "AnyStrategy",
     "Features",
     "Greedy",
