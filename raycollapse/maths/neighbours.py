@@ -16,7 +16,8 @@ from raycollapse.maths.optional_faiss import load_faiss
 
 _EXTRA = 4  # candidates beyond k at first: the gap to the last of them nearly always exceeds the error
 _TIE = 1e-10  # points whose squared distances differ by less than this share are as near as each other
-_BLOCK_VALUES = 1 << 22  # float64 values held at once: 32 MiB
+_PRODUCTS = 1 << 21  # float64 products held at once: 16 MiB
+_DIFFERENCES = 1 << 18  # differences held at once: they stay in the cache
 
 
 class Neighbours(NamedTuple):
@@ -111,7 +112,8 @@ class _Frame(NamedTuple):
         if num == len(r):
             everything = np.broadcast_to(np.arange(num), (len(q), num))
             return _Proposal(everything, np.full(len(q), np.inf), np.zeros(len(q)))
-        placed_q, placed_r = self.place(q, precise), self.place(r, precise)
+        placed_r = self.place(r, precise)
+        placed_q = placed_r if q is r else self.place(q, precise)
         candidates, beyond = (_by_float64 if precise else _by_faiss)(placed_q, placed_r, num)
         return _Proposal(candidates, beyond.astype(np.float64), np.full(len(q), _error(placed_q)))
 
@@ -143,7 +145,7 @@ def _by_faiss(q: Points, r: Points, num: int) -> tuple[NDArray[np.int64], NDArra
 def _by_float64(q: Points, r: Points, num: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
     candidates, beyond = np.empty((len(q), num), np.int64), np.empty(len(q))
     lengths = np.einsum("ij,ij->i", r, r)
-    step = max(1, _BLOCK_VALUES // len(r))
+    step = max(1, _PRODUCTS // len(r))
     for start in range(0, len(q), step):
         block = slice(start, start + step)
         squared = lengths - 2 * (q[block] @ r.T)  # |q|^2 is the same for all
@@ -158,7 +160,7 @@ def _rank(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return float64 distances and indices of the k nearest candidates of `q[rows]`, ties to the lowest index."""
     distances, indices = np.empty((len(rows), k)), np.empty((len(rows), k), np.int64)
-    step = max(1, _BLOCK_VALUES // (candidates.shape[1] * q.shape[1]))
+    step = max(1, _DIFFERENCES // (candidates.shape[1] * q.shape[1]))
     for start in range(0, len(rows), step):
         block = slice(start, start + step)
         some = np.sort(candidates[block], axis=1)  # so that a stable sort sends ties to the lowest index
