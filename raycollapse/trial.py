@@ -12,6 +12,7 @@ from raycollapse.errors import DamagedStageError
 from raycollapse.features import FeatureExtractor
 from raycollapse.loop import collapse
 from raycollapse.metrics import Metric
+from raycollapse.selection import TwoRoundStrategy
 from raycollapse.stages.base import Stage
 from raycollapse.stages.features import FeaturesStage, Shard
 from raycollapse.stages.imagesets import ImageSet, TrainSet
@@ -20,6 +21,7 @@ from raycollapse.stages.picturing import PictureStage
 from raycollapse.stages.real import RealStage
 from raycollapse.stages.sampling import SampleStage
 from raycollapse.stages.selecting import SelectStage
+from raycollapse.stages.shortlisting import ShortlistStage, dealt
 from raycollapse.stages.training import TrainStage
 from raycollapse.tracking.records import GenerationRecord, TrialRecords
 
@@ -123,11 +125,27 @@ class Trial:
     def select(self, pool: tuple[ImageSet, ...], generation: int) -> TrainSet:
         self.on_progress(generation, "select")
         own, resources = self.experiment, self.experiment.resources
+        shortlists = self._shortlists(pool, generation)
+        self.backend.run([(shortlist,) for shortlist in shortlists])
         stage = SelectStage(
-            pool, own.selection, own.features, own.num_train, own.seed, generation, own.device, resources.threads
-        )
+            pool, own.selection, own.features, own.num_train, own.seed, generation,
+            own.device, resources.threads, shortlists,
+        )  # fmt: skip
         self.backend.run([(stage,)])
         return stage.train_set()
+
+    def _shortlists(self, pool: tuple[ImageSet, ...], generation: int) -> tuple[ShortlistStage, ...]:
+        own, strategy = self.experiment, self.experiment.selection
+        if not isinstance(strategy, TwoRoundStrategy):
+            return ()
+        num_pool = sum(map(len, pool))
+        return tuple(
+            ShortlistStage(
+                parts, offsets, strategy, own.features, num_pool, own.num_train, own.seed, generation, index,
+                own.device, own.resources.threads,
+            )
+            for index, (parts, offsets) in enumerate(dealt(pool, strategy.num_shards))
+        )  # fmt: skip
 
     def _num_candidates(self) -> int:
         wanted = self.experiment.selection.num_candidates(

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from raycollapse.schema import Family
 from raycollapse.selection.adaptive_threshold import AdaptiveThreshold
-from raycollapse.selection.base import SelectionStrategy
+from raycollapse.selection.base import SelectionStrategy, TwoRoundStrategy
+from raycollapse.selection.distributed_greedy import DistributedGreedy
 from raycollapse.selection.greedy import Greedy
 from raycollapse.selection.keep_all import KeepAll
 from raycollapse.selection.pool import Features, Indices, Pool
@@ -14,7 +15,7 @@ from raycollapse.selection.threshold_decay import ThresholdDecay
 from raycollapse.selection.uniform import Uniform
 
 AnyStrategy = Annotated[
-    KeepAll | Uniform | Greedy | ThresholdDecay | AdaptiveThreshold,
+    KeepAll | Uniform | Greedy | ThresholdDecay | AdaptiveThreshold | DistributedGreedy,
     Field(discriminator="name"),
     Family(SelectionStrategy),
 ]
@@ -22,6 +23,7 @@ AnyStrategy = Annotated[
 __all__ = [
     "AdaptiveThreshold",
     "AnyStrategy",
+    "DistributedGreedy",
     "Features",
     "Greedy",
     "Indices",
@@ -29,5 +31,6 @@ __all__ = [
     "Pool",
     "SelectionStrategy",
     "ThresholdDecay",
+    "TwoRoundStrategy",
     "Uniform",
 ]

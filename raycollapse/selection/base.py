@@ -1,8 +1,10 @@
 """What every selection strategy is."""
 
 from abc import abstractmethod
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from raycollapse.schema import Member
 from raycollapse.selection.pool import Indices, Pool
@@ -18,3 +20,24 @@ class SelectionStrategy(Member):
     def num_candidates(self, num_train: int, oversample: int) -> int:
         """Return how many samples of each generation this strategy wants to see."""
         return oversample * num_train
+
+
+class TwoRoundStrategy(SelectionStrategy):
+    """Chooses in two rounds: within shards of the pool, each in a process of its own, then among what they chose.
+
+    `select` is the second round: its pool is what the first one put forward. No process holds the whole pool.
+    """
+
+    num_shards: Annotated[int, Field(ge=1)] = 8
+    """Into how many shards the pool is dealt; each is chosen from by a process of its own."""
+
+    @abstractmethod
+    def shortlist(self, shard: Pool, num_pool: int, num_select: int, rng: np.random.Generator) -> Indices:
+        """Return distinct positions in the shard: what it puts forward.
+
+        Args:
+            shard: some of the pool.
+            num_pool: how many candidates the whole pool has.
+            num_select: how many are wanted of the whole pool; all shards together must put forward as many.
+            rng: this shard's own.
+        """

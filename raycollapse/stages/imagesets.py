@@ -61,10 +61,34 @@ class ImageSet:
         return Points(self.features(store, extractor, device), np.full(self.num, self.generation, dtype=np.int64))
 
 
-def pool_of(sources: tuple[ImageSet, ...], features: Callable[[], Features]) -> Pool:
-    """Return the pool over several sets, in their order."""
-    rows = [np.stack([np.full(len(s), s.generation), np.arange(len(s))], axis=1) for s in sources]
-    return Pool(np.concatenate(rows).astype(np.int64), features)
+def features_of(
+    sources: tuple[ImageSet, ...], store: Store, extractor: FeatureExtractor, device: str, rows: Indices | None = None
+) -> Features:
+    """Return (n, d) float32 features of several sets, in their order.
+
+    Args:
+        sources: the sets.
+        store: where they lie.
+        extractor: the space.
+        device: what they were extracted on.
+        rows: ascending positions in the concatenated sets; then only theirs, and no more than one set is held beside.
+    """
+    kept, start = [], 0
+    for source in sources:
+        features = source.features(store, extractor, device)
+        if rows is not None:
+            begin, end = np.searchsorted(rows, [start, start + len(source)])
+            features = features[rows[begin:end] - start]
+        kept.append(features)
+        start += len(source)
+    return np.concatenate(kept)
+
+
+def pool_of(sources: tuple[ImageSet, ...], features: Callable[[], Features], rows: Indices | None = None) -> Pool:
+    """Return the pool over several sets, in their order; of certain positions only, where `rows` are given."""
+    parts = [np.stack([np.full(len(s), s.generation), np.arange(len(s))], axis=1) for s in sources]
+    positions = np.concatenate(parts).astype(np.int64)
+    return Pool(positions if rows is None else positions[rows], features)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from raycollapse.schema import Json
 from raycollapse.seeds import seed_sequence
 from raycollapse.selection import SelectionStrategy
 from raycollapse.stages.base import Stage
-from raycollapse.stages.imagesets import ImageSet, TrainSet, pool_of
+from raycollapse.stages.imagesets import ImageSet, TrainSet, features_of, pool_of
+from raycollapse.stages.picks import check_picks
+from raycollapse.stages.shortlisting import ShortlistStage
 from raycollapse.store import Store
 from raycollapse.threads import limited_threads
 
@@ -32,9 +34,13 @@ class SelectStage(Stage):
     """The generation whose samples came in last; the picks train the next one."""
     device: str
     threads: int
+    shortlists: tuple[ShortlistStage, ...] = ()
+    """The first round of a strategy that chooses in two; there is no other candidate then."""
 
     def identity(self) -> dict[str, Json]:
+        first_round: dict[str, Json] = {"shortlists": [s.key for s in self.shortlists]} if self.shortlists else {}
         return {
+            **first_round,
             "strategy": self.strategy.identity(),
             "extractor": self.extractor.identity(),
             "num_select": self.num_select,
@@ -45,29 +51,23 @@ class SelectStage(Stage):
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
-        def features() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-            return np.concatenate([source.features(store, self.extractor, self.device) for source in self.sources])
-
-        pool = pool_of(self.sources, features)
+        rows = np.unique(np.concatenate([s.load(store) for s in self.shortlists])) if self.shortlists else None
+        pool = pool_of(self.sources, lambda: features_of(self.sources, store, self.extractor, self.device, rows), rows)
         rng = np.random.default_rng(seed_sequence(self.seed, self.generation, "select"))
         with limited_threads(self.threads):
             picks = np.asarray(self.strategy.select(pool, self.num_select, rng))
         self._check(picks, len(pool))
-        np.save(folder / "picks.npy", picks.astype(np.int64), allow_pickle=False)
+        np.save(folder / "picks.npy", (picks if rows is None else rows[picks]).astype(np.int64), allow_pickle=False)
         generations, counts = np.unique(pool.sources[picks, 0], return_counts=True)
         return {
             "num": len(picks),
-            "num_pool": len(pool),
+            "num_pool": sum(map(len, self.sources)),
             "num_per_generation": {str(g): int(n) for g, n in zip(generations, counts, strict=True)},
             "real_share": float((pool.sources[picks, 0] == 0).mean()),
         }
 
     def _check(self, picks: np.ndarray[tuple[int], np.dtype[np.int64]], num_pool: int) -> None:
-        """A strategy of someone else's may be wrong: say so before a model is trained on its picks."""
-        if picks.ndim != 1 or picks.dtype.kind not in "iu" or len(picks) == 0:
-            raise StageError(f"{self.strategy.name} must return a vector of integers, not {picks.dtype} {picks.shape}.")
-        if picks.min() < 0 or picks.max() >= num_pool or len(np.unique(picks)) != len(picks):
-            raise StageError(f"{self.strategy.name} must return distinct positions from 0 to {num_pool - 1}.")
+        check_picks(picks, num_pool, self.strategy.name)
         if len(picks) < self.num_select:
             raise StageError(f"{self.strategy.name} returned {len(picks)} positions; {self.num_select} are needed.")
 
