@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 something failed; 2 the request was wrong; 130 stopped by 
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,7 +122,7 @@ def _tell(result: "Result", console: Console) -> None:
         _tell_path(console, "Figure", written.figure)
         _tell_path(console, "Every value", written.csv)
     if result.tracking_uri is not None:
-        command = f"mlflow ui --backend-store-uri {result.tracking_uri}"
+        command = f"mlflow ui --backend-store-uri {shlex.quote(result.tracking_uri)}"
         is_server = result.tracking_uri.startswith("http")
         _tell_path(console, "MLflow", result.tracking_uri if is_server else command)
     for label, reason in result.failures.items():

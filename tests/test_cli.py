@@ -15,7 +15,9 @@ import pytest
 import yaml
 from tiny import TINY, manifests, results, run, tiny
 
+from raycollapse import runner
 from raycollapse.cli import main
+from raycollapse.runner import Result
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
 
@@ -133,6 +135,19 @@ def test_a_storage_of_any_name_is_taken_as_it_is_written(call: Call, file: str, 
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("storage: ")]
     assert yaml.safe_load(line)["storage"] == str(tmp_path / storage)
+
+
+def test_the_mlflow_command_can_be_pasted_into_a_shell_whatever_the_path_holds(
+    call: Call, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path}/my $HOME results/mlflow.db"
+    done = Result(tiny(tmp_path), Store(str(tmp_path)), failures={}, has_records=False, tracking_uri=uri)
+    monkeypatch.setattr(runner, "run_here", lambda *arguments: done)
+    code, out, _ = call("run", file, "--local")
+    assert code == 0
+    (command,) = [line.removeprefix("MLflow: ") for line in out.splitlines() if line.startswith("MLflow: ")]
+    pasted = subprocess.run(f"printf '%s\n' {command}", shell=True, capture_output=True, text=True, check=True)
+    assert pasted.stdout.splitlines() == ["mlflow", "ui", "--backend-store-uri", uri]
 
 
 # Show
