@@ -294,6 +294,15 @@ def test_a_storage_that_cannot_be_written_exits_2(call: Call, file: str, tmp_pat
     assert f"The storage {tmp_path}/taken cannot be written" in err and "--storage DIR" in err
 
 
+@pytest.mark.parametrize("uri", ["ftp://host/x", "sqlite:////proc/nowhere/mlflow.db"])
+def test_a_place_that_mlflow_can_never_record_in_is_told_before_anything_is_made(
+    call: Call, file: str, tmp_path: Path, uri: str
+) -> None:
+    code, _, err = call("run", edit(file, tracking={"mlflow": True, "mlflow_uri": uri}), "--local")
+    assert (code, "tracking.mlflow_uri" in err) == (2, True)
+    assert not list(tmp_path.glob("results/stages")) and not list(tmp_path.glob("results/experiments"))
+
+
 @pytest.mark.slow
 def test_an_mlflow_server_that_does_not_answer_is_said_and_replayed_later(
     call: Call, file: str, tmp_path: Path
