@@ -150,6 +150,24 @@ def test_the_mlflow_command_can_be_pasted_into_a_shell_whatever_the_path_holds(
     assert pasted.stdout.splitlines() == ["mlflow", "ui", "--backend-store-uri", uri]
 
 
+def test_records_that_break_off_are_completed_and_damaged_ones_are_told(
+    call: Call, file: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert call("run", file, "--local")[0] == 0
+    before = metrics(tmp_path / "results")
+    (path,) = tmp_path.glob("results/experiments/tiny/*/records.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    code, out, _ = call("report", "tiny")
+    assert (code, "breaks off in line 2" in caplog.text, "generation 1" in out) == (0, True, True)
+    assert call("run", file, "--local")[0] == 0
+    assert metrics(tmp_path / "results") == before
+    path.write_bytes(b"garbage\n" + whole)
+    for command in (("run", file, "--local"), ("report", "tiny")):
+        code, _, err = call(*command)
+        assert (code, f"{path} is damaged: line 1" in err, "Remove that line" in err) == (2, True, True)
+
+
 # Show
 
 
