@@ -209,15 +209,20 @@ def test_two_points_of_a_grid_that_would_be_the_same_trial_are_told(grid: str) -
     assert "lists the same trial more than once" in complaint(f"sweep: {{grid: {{{grid}}}}}")
 
 
-def test_yaml_that_takes_a_bare_no_for_false_is_no_riddle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("section", ["training", "sampling"])
+def test_a_bare_no_is_a_precision_though_yaml_takes_it_for_false(tmp_path: Path, section: str) -> None:
     file = tmp_path / "try.yaml"
-    file.write_text(
-        yaml.safe_dump(EXPERIMENT).replace("num_steps: 10\n  warm", "num_steps: 10\n  precision: no\n  warm")
-    )
-    try:
-        assert load(file).training.precision == "no"
-    except RequestError as refused:
-        assert "training.precision is false; it must be 'no', 'bf16' or 'fp16', in quotes" in str(refused)
+    file.write_text(yaml.safe_dump(EXPERIMENT))
+    in_file = tmp_path / "own.yaml"
+    in_file.write_text(f"extends: try.yaml\n{section}: {{precision: no}}\n")
+    for told in (load(in_file), load(file, [f"{section}.precision=no"])):
+        assert getattr(told, section).precision == "no"
+        assert told.trial_key() == load(file).trial_key()
+    for wrong, shown in (("yes", "true"), ("fp8", "'fp8'"), ("0", "0")):
+        with pytest.raises(
+            RequestError, match=rf"{section}\.precision is {shown}; it must be 'no', 'bf16' or 'fp16'\."
+        ):
+            load(file, [f"{section}.precision={wrong}"])
 
 
 @pytest.mark.parametrize(
