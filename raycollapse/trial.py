@@ -169,7 +169,7 @@ class Trial:
 
 
 def _role(metric: Metric) -> str:
-    return f"measure-{metric.name}" + (f"-{metric.features.name}" if metric.features is not None else "")
+    return f"measure-{metric.name}" + (f"-{metric.features.space}" if metric.features is not None else "")
 
 
 def real_stage(experiment: Experiment) -> RealStage:
