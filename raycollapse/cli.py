@@ -96,7 +96,7 @@ def report(
     from raycollapse.report import write_report
     from raycollapse.store import Store
 
-    store, console = Store(storage or "results"), Console()
+    store, console = Store(storage or "results", create=False), Console()
     written = write_report(store, experiments, output or _report_folder(store.uri, "-".join(experiments)))
     console.print(written.table)
     _tell_path(console, "Figure", written.figure)

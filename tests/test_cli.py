@@ -221,6 +221,19 @@ def test_report_on_an_experiment_that_is_not_there_names_those_that_are(call: Ca
     assert "has no experiment 'yours'. There are: mine." in err
 
 
+def test_report_where_nothing_was_run_makes_nothing(call: Call, tmp_path: Path) -> None:
+    for folder in ("results", "elsewhere"):
+        code, _, err = call("report", "tiny", "--storage", folder)
+        assert code == 2
+        assert f"There is no storage {tmp_path}/{folder}" in err and "--storage DIR" in err
+    (tmp_path / "elsewhere").mkdir()
+    assert call("report", "tiny", "--storage", "elsewhere")[0] == 2
+    Store(str(tmp_path / "results"))
+    code, _, err = call("report", "tiny", "--output", "out")
+    assert (code, "has no experiment 'tiny'. There are none yet." in err) == (2, True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", "raycollapse.json", "results"]
+
+
 # Bad input
 
 
