@@ -407,6 +407,6 @@ def test_picks_are_positions_in_the_pool_and_train_sets_hold_those_images(tmp_pa
     everything = np.concatenate([source.load(store).images for source in select.sources])
     assert len(everything) == 80
     np.testing.assert_array_equal(images, everything[picks])
-    points = train_set.points(store, own.features, "cpu")
+    points = train_set.points(store, own.features, "cpu", 1)
     np.testing.assert_array_equal(points.features, images.reshape(40, -1))
     assert (points.generations == np.where(picks < 40, 0, 1)).all()

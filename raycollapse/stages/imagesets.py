@@ -51,14 +51,16 @@ class ImageSet:
             return Loaded(images)
         return Loaded(images, np.concatenate([part.labels for part in parts if part.labels is not None])[: self.num])
 
-    def features(self, store: Store, extractor: FeatureExtractor, device: str) -> Features:
+    def features(self, store: Store, extractor: FeatureExtractor, device: str, threads: int) -> Features:
         """Return (N, d) float32 features, extracted earlier beside each shard."""
-        parts = [FeaturesStage(shard, extractor, device).load(store) for shard in self.shards]
+        parts = [FeaturesStage(shard, extractor, device, threads).load(store) for shard in self.shards]
         return np.concatenate(parts)[: self.num]
 
-    def points(self, store: Store, extractor: FeatureExtractor, device: str) -> Points:
+    def points(self, store: Store, extractor: FeatureExtractor, device: str, threads: int) -> Points:
         """Return what a metric sees of this set."""
-        return Points(self.features(store, extractor, device), np.full(self.num, self.generation, dtype=np.int64))
+        return Points(
+            self.features(store, extractor, device, threads), np.full(self.num, self.generation, dtype=np.int64)
+        )
 
 
 def pool_of(sources: tuple[ImageSet, ...], features: Callable[[], Features]) -> Pool:
@@ -94,8 +96,8 @@ class TrainSet:
             return Loaded(images)
         return Loaded(images, np.concatenate([part.labels for part in parts if part.labels is not None])[picks])
 
-    def points(self, store: Store, extractor: FeatureExtractor, device: str) -> Points:
+    def points(self, store: Store, extractor: FeatureExtractor, device: str, threads: int) -> Points:
         """Return what a metric sees of this set."""
-        picks, parts = self.picks(store), [source.points(store, extractor, device) for source in self.sources]
+        picks, parts = self.picks(store), [source.points(store, extractor, device, threads) for source in self.sources]
         features: NDArray[np.float32] = np.concatenate([part.features for part in parts])[picks]
         return Points(features, np.concatenate([part.generations for part in parts])[picks])

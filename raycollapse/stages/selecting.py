@@ -46,7 +46,8 @@ class SelectStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         def features() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-            return np.concatenate([source.features(store, self.extractor, self.device) for source in self.sources])
+            where = (self.extractor, self.device, self.threads)
+            return np.concatenate([source.features(store, *where) for source in self.sources])
 
         pool = pool_of(self.sources, features)
         rng = np.random.default_rng(seed_sequence(self.seed, self.generation, "select"))
