@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 something failed; 2 the request was wrong; 130 stopped by 
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,7 +96,7 @@ def report(
     from raycollapse.report import write_report
     from raycollapse.store import Store
 
-    store, console = Store(storage or "results"), Console()
+    store, console = Store(storage or "results", create=False), Console()
     written = write_report(store, experiments, output or _report_folder(store.uri, "-".join(experiments)))
     console.print(written.table)
     _tell_path(console, "Figure", written.figure)
@@ -121,7 +122,7 @@ def _tell(result: "Result", console: Console) -> None:
         _tell_path(console, "Figure", written.figure)
         _tell_path(console, "Every value", written.csv)
     if result.tracking_uri is not None:
-        command = f"mlflow ui --backend-store-uri {result.tracking_uri}"
+        command = f"mlflow ui --backend-store-uri {shlex.quote(result.tracking_uri)}"
         is_server = result.tracking_uri.startswith("http")
         _tell_path(console, "MLflow", result.tracking_uri if is_server else command)
     for label, reason in result.failures.items():

@@ -13,7 +13,7 @@ from raycollapse.diffusion import AnyDenoiser
 from raycollapse.diffusion.sampling import Sampling
 from raycollapse.diffusion.training import Training
 from raycollapse.errors import RequestError
-from raycollapse.features import AnyExtractor
+from raycollapse.features import AnyExtractor, FeatureExtractor
 from raycollapse.metrics import AnyMetric
 from raycollapse.overrides import merge, parse_assignment, set_path
 from raycollapse.paradigms import AnyParadigm
@@ -102,11 +102,22 @@ class Experiment(Config):
         return storage if "://" in storage else str(Path(storage).expanduser().absolute())
 
     @model_validator(mode="after")
+    def _spaces_are_told_apart(self) -> "Experiment":
+        """Metrics bear the space's name, so two spaces of one name would be taken for each other."""
+        first: dict[str, FeatureExtractor] = {}
+        for extractor in self.spaces():
+            other = first.setdefault(extractor.space, extractor)
+            if other is not extractor and other.identity() != extractor.identity():
+                raise ValueError(_same_space(other, extractor))
+        return self
+
+    @model_validator(mode="after")
     def _metric_names_are_distinct(self) -> "Experiment":
-        seen = [(metric.name, metric.features) for metric in self.metrics]
-        for index, metric in enumerate(self.metrics):
-            if (metric.name, metric.features) in seen[:index]:
-                raise ValueError(f"metrics lists {metric.name} twice in the same space; name each once")
+        seen = [(metric.name, metric.features and metric.features.space) for metric in self.metrics]
+        for index, (name, space) in enumerate(seen):
+            if (name, space) in seen[:index]:
+                where = f"in the space {space}" if space else "in the same space"
+                raise ValueError(f"metrics lists {name} twice {where}; name each once")
         return self
 
     @model_validator(mode="after")
@@ -136,9 +147,9 @@ class Experiment(Config):
         """N."""
         return self.data.num_train
 
-    def spaces(self) -> list[Any]:
+    def spaces(self) -> list[FeatureExtractor]:
         """Return the distinct feature spaces, the selection's first."""
-        spaces = [self.features]
+        spaces: list[FeatureExtractor] = [self.features]
         for metric in self.metrics:
             if metric.features is not None and metric.features not in spaces:
                 spaces.append(metric.features)
@@ -158,6 +169,15 @@ class Experiment(Config):
     def resolved(self) -> dict[str, Any]:
         """Return the whole configuration, defaults filled in, as plain data that loads again."""
         return self.model_dump(mode="json")
+
+
+def _same_space(one: FeatureExtractor, other: FeatureExtractor) -> str:
+    """Say that two extractors differ and give their spaces one name."""
+    ours, theirs = one.model_dump(), other.model_dump()
+    differing = [field for field in ours if field in theirs and ours[field] != theirs[field]]
+    told = ", ".join(f"{field} is {value_of(ours[field])} and {value_of(theirs[field])}" for field in differing)
+    either = "give one of them another space_name, or " if "space_name" in {**ours, **theirs} else ""
+    return f"two feature extractors call their space {one.space}, but {told}; {either}use the same settings in both"
 
 
 def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -94,8 +94,6 @@ def _allowed(place: _Place, details: ErrorDetails) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind.startswith("model_") and (names := place.members()):
         return f"name one of: {', '.join(names)}"
-    if kind == "literal_error" and details["input"] is False and "'no'" in context["expected"]:
-        return f"be {context['expected']}, in quotes, since YAML takes a bare no for false"
     if context.keys() & _BOUNDS and place.field is not None:
         marks = place.field.metadata
         bounds = {name: getattr(mark, name) for mark in marks for name in _BOUNDS if hasattr(mark, name)}

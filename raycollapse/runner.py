@@ -74,6 +74,7 @@ def run_on_ray(experiment: Experiment, console: Console, address: str | None = N
 def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"], run: Run) -> Result:
     trials = [trial.on(device) for trial in expand(experiment)]
     store = Store(experiment.storage)
+    recorder = open_recorder(experiment, store)
     check_continuation(store, experiment, trials)
     _load_data(store, trials)
     for trial in trials:
@@ -81,7 +82,6 @@ def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"
         _records(store, trial).write_failure(None)  # what an earlier run died of is no news of this one
     labels = trial_labels([trial.resolved() for trial in trials])
     keys = [trial.trial_key() for trial in trials]
-    recorder = open_recorder(experiment, store)
     names = dict(zip(keys, labels, strict=True))
     _announce(trials, store, console)
     display = display_for(console, names, experiment.num_generations)

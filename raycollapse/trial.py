@@ -158,7 +158,8 @@ class Trial:
         return SampleStage(snapshot, own.sampling, own.seed, generation, index, own.device, resources.threads)
 
     def _features(self, shard: Shard, spaces: list[FeatureExtractor]) -> Unit:
-        return tuple(FeaturesStage(shard, space, self.experiment.device) for space in spaces)
+        own = self.experiment
+        return tuple(FeaturesStage(shard, space, own.device, own.resources.threads) for space in spaces)
 
     def _values(self, train_set: TrainSet, stages: list[MeasureStage]) -> dict[str, float]:
         metrics = {"selection/real_share": self._real_share(train_set)}
@@ -187,7 +188,7 @@ class Trial:
 
 
 def _role(metric: Metric) -> str:
-    return f"measure-{metric.name}" + (f"-{metric.features.name}" if metric.features is not None else "")
+    return f"measure-{metric.name}" + (f"-{metric.features.space}" if metric.features is not None else "")
 
 
 def real_stage(experiment: Experiment) -> RealStage:

@@ -15,7 +15,9 @@ import pytest
 import yaml
 from tiny import TINY, manifests, results, run, tiny
 
+from raycollapse import runner
 from raycollapse.cli import main
+from raycollapse.runner import Result
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
 
@@ -135,6 +137,37 @@ def test_a_storage_of_any_name_is_taken_as_it_is_written(call: Call, file: str, 
     assert yaml.safe_load(line)["storage"] == str(tmp_path / storage)
 
 
+def test_the_mlflow_command_can_be_pasted_into_a_shell_whatever_the_path_holds(
+    call: Call, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path}/my $HOME results/mlflow.db"
+    done = Result(tiny(tmp_path), Store(str(tmp_path)), failures={}, has_records=False, tracking_uri=uri)
+    monkeypatch.setattr(runner, "run_here", lambda *arguments: done)
+    code, out, _ = call("run", file, "--local")
+    assert code == 0
+    (command,) = [line.removeprefix("MLflow: ") for line in out.splitlines() if line.startswith("MLflow: ")]
+    pasted = subprocess.run(f"printf '%s\n' {command}", shell=True, capture_output=True, text=True, check=True)
+    assert pasted.stdout.splitlines() == ["mlflow", "ui", "--backend-store-uri", uri]
+
+
+def test_records_that_break_off_are_completed_and_damaged_ones_are_told(
+    call: Call, file: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert call("run", file, "--local")[0] == 0
+    before = metrics(tmp_path / "results")
+    (path,) = tmp_path.glob("results/experiments/tiny/*/records.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    code, out, _ = call("report", "tiny")
+    assert (code, "breaks off in line 2" in caplog.text, "generation 1" in out) == (0, True, True)
+    assert call("run", file, "--local")[0] == 0
+    assert metrics(tmp_path / "results") == before
+    path.write_bytes(b"garbage\n" + whole)
+    for command in (("run", file, "--local"), ("report", "tiny")):
+        code, _, err = call(*command)
+        assert (code, f"{path} is damaged: line 1" in err, "Remove that line" in err) == (2, True, True)
+
+
 # Show
 
 
@@ -186,6 +219,19 @@ def test_report_on_an_experiment_that_is_not_there_names_those_that_are(call: Ca
     code, _, err = call("report", "yours")
     assert code == 2
     assert "has no experiment 'yours'. There are: mine." in err
+
+
+def test_report_where_nothing_was_run_makes_nothing(call: Call, tmp_path: Path) -> None:
+    for folder in ("results", "elsewhere"):
+        code, _, err = call("report", "tiny", "--storage", folder)
+        assert code == 2
+        assert f"There is no storage {tmp_path}/{folder}" in err and "--storage DIR" in err
+    (tmp_path / "elsewhere").mkdir()
+    assert call("report", "tiny", "--storage", "elsewhere")[0] == 2
+    Store(str(tmp_path / "results"))
+    code, _, err = call("report", "tiny", "--output", "out")
+    assert (code, "has no experiment 'tiny'. There are none yet." in err) == (2, True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", "raycollapse.json", "results"]
 
 
 # Bad input
@@ -277,6 +323,15 @@ def test_a_storage_that_cannot_be_written_exits_2(call: Call, file: str, tmp_pat
     code, _, err = call("run", file, "--local", "--storage", "taken")
     assert code == 2
     assert f"The storage {tmp_path}/taken cannot be written" in err and "--storage DIR" in err
+
+
+@pytest.mark.parametrize("uri", ["ftp://host/x", "sqlite:////proc/nowhere/mlflow.db"])
+def test_a_place_that_mlflow_can_never_record_in_is_told_before_anything_is_made(
+    call: Call, file: str, tmp_path: Path, uri: str
+) -> None:
+    code, _, err = call("run", edit(file, tracking={"mlflow": True, "mlflow_uri": uri}), "--local")
+    assert (code, "tracking.mlflow_uri" in err) == (2, True)
+    assert not list(tmp_path.glob("results/stages")) and not list(tmp_path.glob("results/experiments"))
 
 
 @pytest.mark.slow

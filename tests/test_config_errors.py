@@ -179,6 +179,41 @@ def test_a_metric_listed_twice_is_refused() -> None:
     )
 
 
+CLIP = {"name": "huggingface", "model": "openai/clip-vit-base-patch32", "revision": "main"}
+DINOV2 = {"name": "huggingface"}
+WRITTEN_OUT = {**DINOV2, "revision": "ed25f3a31f01632728cabb09d1542f84ab7b0056"}
+PATCHES = {**DINOV2, "pooling": "mean", "batch_size": 9}
+
+
+def test_a_metric_in_two_spaces_of_one_extractor_is_no_repetition() -> None:
+    metrics = ["frechet", *({"name": "frechet", "features": features} for features in (CLIP, DINOV2))]
+    assert [space.space for space in build({**EXPERIMENT, "metrics": metrics}).spaces()] == [
+        "pixels", "clip_vit_base_patch32", "dinov2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("second", [DINOV2, WRITTEN_OUT])
+def test_a_metric_listed_twice_in_a_space_of_its_own_is_refused(second: dict[str, str]) -> None:
+    metrics = [{"name": "entropy", "features": DINOV2}, {"name": "entropy", "k": 2, "features": second}]
+    said = complaint(yaml.safe_dump({"metrics": metrics}))
+    assert said == "try.yaml: metrics lists entropy twice in the space dinov2; name each once."
+
+
+@pytest.mark.parametrize(
+    "first", [{"features": DINOV2, "metrics": []}, {"metrics": [{"name": "frechet", "features": DINOV2}]}]
+)
+def test_two_spaces_of_one_name_and_other_settings_are_refused_with_the_difference(first: dict[str, Any]) -> None:
+    def changed(features: dict[str, Any]) -> dict[str, Any]:
+        return {**first, "metrics": [*first["metrics"], {"name": "entropy", "features": features}]}
+
+    assert complaint(yaml.safe_dump(changed(PATCHES))) == (
+        "try.yaml: two feature extractors call their space dinov2, but pooling is 'cls' and 'mean', batch_size is 64 "
+        "and 9; give one of them another space_name, or use the same settings in both."
+    )
+    assert build({**EXPERIMENT, **changed({**PATCHES, "space_name": "patches"})})
+    assert build({**EXPERIMENT, **changed(WRITTEN_OUT)})
+
+
 @pytest.mark.parametrize("name", ["a b", "", "../up", ".hidden", "a/b", "ä"])
 def test_a_name_must_do_for_a_folder(name: str) -> None:
     assert complaint(f"name: {name!r}").startswith(f"try.yaml: name is {name!r}; it must be made of letters, digits")
@@ -209,15 +244,20 @@ def test_two_points_of_a_grid_that_would_be_the_same_trial_are_told(grid: str) -
     assert "lists the same trial more than once" in complaint(f"sweep: {{grid: {{{grid}}}}}")
 
 
-def test_yaml_that_takes_a_bare_no_for_false_is_no_riddle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("section", ["training", "sampling"])
+def test_a_bare_no_is_a_precision_though_yaml_takes_it_for_false(tmp_path: Path, section: str) -> None:
     file = tmp_path / "try.yaml"
-    file.write_text(
-        yaml.safe_dump(EXPERIMENT).replace("num_steps: 10\n  warm", "num_steps: 10\n  precision: no\n  warm")
-    )
-    try:
-        assert load(file).training.precision == "no"
-    except RequestError as refused:
-        assert "training.precision is false; it must be 'no', 'bf16' or 'fp16', in quotes" in str(refused)
+    file.write_text(yaml.safe_dump(EXPERIMENT))
+    in_file = tmp_path / "own.yaml"
+    in_file.write_text(f"extends: try.yaml\n{section}: {{precision: no}}\n")
+    for told in (load(in_file), load(file, [f"{section}.precision=no"])):
+        assert getattr(told, section).precision == "no"
+        assert told.trial_key() == load(file).trial_key()
+    for wrong, shown in (("yes", "true"), ("fp8", "'fp8'"), ("0", "0")):
+        with pytest.raises(
+            RequestError, match=rf"{section}\.precision is {shown}; it must be 'no', 'bf16' or 'fp16'\."
+        ):
+            load(file, [f"{section}.precision={wrong}"])
 
 
 @pytest.mark.parametrize(

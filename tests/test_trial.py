@@ -60,6 +60,16 @@ class Halves(FeatureExtractor):
     def extract(self, images, device="cpu"):
         return images.reshape(len(images), -1)[:, ::2].astype(np.float32)
 
+class Every(FeatureExtractor):
+    step: int
+
+    @property
+    def space(self):
+        return f"every_{self.step}"
+
+    def extract(self, images, device="cpu"):
+        return images.reshape(len(images), -1)[:, :: self.step].astype(np.float32)
+
 class Spoilt(Halves):
     def extract(self, images, device="cpu"):
         return np.full((len(images), 3), np.nan, dtype=np.float32)
@@ -167,6 +177,16 @@ def test_a_metric_in_another_space_sees_train_sets_picked_from_anywhere(plugin: 
     for record in records:
         own, other = (record.metrics[f"diversity/covariance_trace_train_set{end}"] for end in ("", "_halves"))
         assert 0 < other < own
+
+
+def test_a_metric_in_two_spaces_of_one_extractor_is_recorded_in_both(plugin: str, tmp_path: Path) -> None:
+    spaces = [{"name": f"{plugin}:Every", "step": step} for step in (2, 3)]
+    metrics = [{"name": "entropy", "features": space} for space in spaces]
+    (record,) = run(tiny(tmp_path, metrics=metrics, num_generations=1))
+    roles = {role: stage for role, stage in record.stages.items() if role.startswith("measure-")}
+    assert roles.keys() == {"measure-entropy-every_2", "measure-entropy-every_3"}
+    assert len(set(roles.values())) == 2
+    assert {"entropy/train_set_every_2", "entropy/train_set_every_3"} <= record.metrics.keys()
 
 
 # Running again
@@ -387,6 +407,6 @@ def test_picks_are_positions_in_the_pool_and_train_sets_hold_those_images(tmp_pa
     everything = np.concatenate([source.load(store).images for source in select.sources])
     assert len(everything) == 80
     np.testing.assert_array_equal(images, everything[picks])
-    points = train_set.points(store, own.features, "cpu")
+    points = train_set.points(store, own.features, "cpu", 1)
     np.testing.assert_array_equal(points.features, images.reshape(40, -1))
     assert (points.generations == np.where(picks < 40, 0, 1)).all()

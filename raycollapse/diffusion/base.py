@@ -1,7 +1,9 @@
 """What every denoiser is, and what both training and sampling say about precision."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from raycollapse.errors import RequestError
 from raycollapse.schema import Member
@@ -10,7 +12,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 Device = Literal["cpu", "cuda"]
-Precision = Literal["no", "bf16", "fp16"]
+Precision = Annotated[
+    Literal["no", "bf16", "fp16"],
+    BeforeValidator(lambda value: "no" if value is False else value),  # YAML takes a bare no for false
+]
 
 
 class Denoiser(Member):

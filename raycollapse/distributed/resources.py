@@ -146,8 +146,12 @@ def capacity(experiment: Experiment, supply: Supply) -> int:
     return max(1, math.floor(min(trainings, supply.slots(Bundle(driver=DRIVER_SHARE)))))
 
 
-def num_concurrent(experiment: Experiment, supply: Supply, num_trials: int) -> int:
-    """Return how many trials run at a time."""
+def num_concurrent(trials: Sequence[Experiment], supply: Supply) -> int:
+    """Return how many of a sweep's trials run at a time: as many as would if all were like the most demanding one."""
+    return min(_num_alike(trial, supply, len(trials)) for trial in trials)
+
+
+def _num_alike(experiment: Experiment, supply: Supply, num_trials: int) -> int:
     return min(num_trials, experiment.resources.max_concurrent_trials or capacity(experiment, supply))
 
 
@@ -155,7 +159,7 @@ def demand_of(experiment: Experiment, supply: Supply, num_trials: int) -> Demand
     """Return what this experiment asks of a cluster."""
     bundle = stage_bundle(experiment)
     return Demand(
-        num_concurrent=num_concurrent(experiment, supply, num_trials),
+        num_concurrent=_num_alike(experiment, supply, num_trials),
         trial=Bundle(driver=DRIVER_SHARE),
         train_worker=bundle,
         num_train_workers=experiment.resources.train_workers,

@@ -48,7 +48,7 @@ def run_sweep(trials: list[Experiment], supply: Supply, display: Display) -> Non
             tune.with_resources(trainable, {"driver": DRIVER_SHARE}),
             param_space={"index": tune.grid_search(list(range(len(trials))))},
             tune_config=tune.TuneConfig(
-                max_concurrent_trials=num_concurrent(trials[0], supply, len(trials)),
+                max_concurrent_trials=num_concurrent(trials, supply),
                 reuse_actors=True,  # one process after another costs seconds, and a trial leaves nothing behind
             ),
             run_config=tune.RunConfig(

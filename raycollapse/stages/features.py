@@ -13,6 +13,7 @@ from raycollapse.schema import Json
 from raycollapse.selection.pool import Features
 from raycollapse.stages.base import Stage, stage_folder
 from raycollapse.store import Store
+from raycollapse.threads import limited_threads
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,25 @@ class FeaturesStage(Stage):
     """(n, d) float32 features of a shard, as `features.npy`."""
 
     kind: ClassVar[str] = "features"
+    code_version: ClassVar[int] = 2  # 1 computed with whatever threads its process had
 
     shard: Shard
     extractor: FeatureExtractor
     device: str
+    threads: int
 
     def identity(self) -> dict[str, Json]:
         return {
             "extractor": self.extractor.identity(),
             "device": self.device,
+            "threads": self.threads,
             "input": [self.shard.key, self.shard.file],
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
-        features = self.extractor.extract(read_shard(self.shard.path(store)).images, self.device)
+        images = read_shard(self.shard.path(store)).images
+        with limited_threads(self.threads):
+            features = self.extractor.extract(images, self.device)
         if not np.isfinite(features).all():
             raise StageError(
                 f"{self.extractor.name} gave non-finite features for {self.shard.file} of {self.shard.key[:12]}."

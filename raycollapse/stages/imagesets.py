@@ -51,19 +51,22 @@ class ImageSet:
             return Loaded(images)
         return Loaded(images, np.concatenate([part.labels for part in parts if part.labels is not None])[: self.num])
 
-    def features(self, store: Store, extractor: FeatureExtractor, device: str) -> Features:
+    def features(self, store: Store, extractor: FeatureExtractor, device: str, threads: int) -> Features:
         """Return (N, d) float32 features, extracted earlier beside each shard."""
-        parts = [FeaturesStage(shard, extractor, device).load(store) for shard in self.shards]
+        parts = [FeaturesStage(shard, extractor, device, threads).load(store) for shard in self.shards]
         return np.concatenate(parts)[: self.num]
 
-    def points(self, store: Store, extractor: FeatureExtractor, device: str) -> Points:
+    def points(self, store: Store, extractor: FeatureExtractor, device: str, threads: int) -> Points:
         """Return what a metric sees of this set."""
-        return Points(self.features(store, extractor, device), np.full(self.num, self.generation, dtype=np.int64))
+        return Points(
+            self.features(store, extractor, device, threads), np.full(self.num, self.generation, dtype=np.int64)
+        )
 
 
 def features_of(
-    sources: tuple[ImageSet, ...], store: Store, extractor: FeatureExtractor, device: str, rows: Indices | None = None
-) -> Features:
+    sources: tuple[ImageSet, ...], store: Store, extractor: FeatureExtractor, device: str, threads: int,
+    rows: Indices | None = None,
+) -> Features:  # fmt: skip
     """Return (n, d) float32 features of several sets, in their order.
 
     Args:
@@ -71,11 +74,12 @@ def features_of(
         store: where they lie.
         extractor: the space.
         device: what they were extracted on.
+        threads: and with how many.
         rows: ascending positions in the concatenated sets; then only theirs, and no more than one set is held beside.
     """
     kept, start = [], 0
     for source in sources:
-        features = source.features(store, extractor, device)
+        features = source.features(store, extractor, device, threads)
         if rows is not None:
             begin, end = np.searchsorted(rows, [start, start + len(source)])
             features = features[rows[begin:end] - start]
@@ -118,8 +122,8 @@ class TrainSet:
             return Loaded(images)
         return Loaded(images, np.concatenate([part.labels for part in parts if part.labels is not None])[picks])
 
-    def points(self, store: Store, extractor: FeatureExtractor, device: str) -> Points:
+    def points(self, store: Store, extractor: FeatureExtractor, device: str, threads: int) -> Points:
         """Return what a metric sees of this set."""
-        picks, parts = self.picks(store), [source.points(store, extractor, device) for source in self.sources]
+        picks, parts = self.picks(store), [source.points(store, extractor, device, threads) for source in self.sources]
         features: NDArray[np.float32] = np.concatenate([part.features for part in parts])[picks]
         return Points(features, np.concatenate([part.generations for part in parts])[picks])

@@ -44,7 +44,7 @@ class MeasureStage(Stage):
         sets = (self.real, self.held_out, self.train_set, self.synthetic)
         suffix = f"_{self.extractor.space}" if self.metric.features is not None else ""
         with limited_threads(self.threads):
-            points = [s.points(store, self.extractor, self.device) for s in sets]
+            points = [s.points(store, self.extractor, self.device, self.threads) for s in sets]
             values = {name + suffix: float(value) for name, value in self.metric.measure(*points)}
         (folder / "metrics.json").write_text(json.dumps({name: _to_json(value) for name, value in values.items()}))
         real, held_out, train_set, synthetic = map(len, points)

@@ -39,9 +39,10 @@ class PictureStage(Stage):
             scatter_plot(images, folder / "samples.png")
             return {"files": ["samples.png"]}
         sample_grid(images[:GRID_IMAGES], folder / "samples.png")
-        queries = self.synthetic.features(store, self.extractor, self.device)[:PAIRS]
+        queries = self.synthetic.features(store, self.extractor, self.device, self.threads)[:PAIRS]
         with limited_threads(self.threads):
-            _, indices = nearest(queries, self.train_set.points(store, self.extractor, self.device).features, k=1)
+            points = self.train_set.points(store, self.extractor, self.device, self.threads)
+            _, indices = nearest(queries, points.features, k=1)
         neighbours = self.train_set.load(store).images[indices[:, 0]]
         side_by_side(images[:PAIRS], neighbours, folder / "nearest_neighbours.png")
         return {"files": ["samples.png", "nearest_neighbours.png"]}

@@ -52,7 +52,8 @@ class SelectStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         rows = np.unique(np.concatenate([s.load(store) for s in self.shortlists])) if self.shortlists else None
-        pool = pool_of(self.sources, lambda: features_of(self.sources, store, self.extractor, self.device, rows), rows)
+        where = (store, self.extractor, self.device, self.threads)
+        pool = pool_of(self.sources, lambda: features_of(self.sources, *where, rows), rows)
         rng = np.random.default_rng(seed_sequence(self.seed, self.generation, "select"))
         with limited_threads(self.threads):
             picks = np.asarray(self.strategy.select(pool, self.num_select, rng))

@@ -53,7 +53,8 @@ class ShortlistStage(Stage):
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
-        pool = pool_of(self.parts, lambda: features_of(self.parts, store, self.extractor, self.device))
+        where = (store, self.extractor, self.device, self.threads)
+        pool = pool_of(self.parts, lambda: features_of(self.parts, *where))
         rng = np.random.default_rng(seed_sequence(self.seed, self.generation, "select", self.index))
         with limited_threads(self.threads):
             picks = np.asarray(self.strategy.shortlist(pool, self.num_pool, self.num_select, rng))

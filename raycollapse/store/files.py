@@ -56,7 +56,6 @@ class LocalFiles(Files):
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
 
     def size(self, path: str) -> int | None:
         target = self.root / path

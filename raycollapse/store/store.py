@@ -32,20 +32,28 @@ class Store:
 
     Args:
         uri: a path, or a URI such as `s3://bucket/prefix` (anything that pyarrow.fs opens).
+        create: make the storage if it is not there; if false, nothing is written, and it may be read-only.
 
     Raises:
-        RequestError: the storage cannot be written, or another version of this package laid it out.
+        RequestError: the storage cannot be written, or another version of this package laid it out, or it is not there.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, create: bool = True) -> None:
         self.uri = uri if "://" in uri else str(Path(uri).expanduser().absolute())
         try:
             self.files = open_files(self.uri)
-            self.files.create("raycollapse.json", json.dumps({"schema": SCHEMA}).encode())
+            if create:
+                self.files.create("raycollapse.json", json.dumps({"schema": SCHEMA}).encode())
             mark = json.loads(self.files.read("raycollapse.json"))
         except (OSError, ValueError, NotImplementedError) as error:  # the last: a kind of URI that pyarrow lacks
+            if isinstance(error, FileNotFoundError) and not create:
+                raise RequestError(
+                    f"There is no storage {self.uri}: no experiment has run there. Name the one that a run wrote to "
+                    "with --storage DIR."
+                ) from None
             raise RequestError(
-                f"The storage {self.uri} cannot be written ({error}). Give a folder of yours with --storage DIR."
+                f"The storage {self.uri} cannot be {'written' if create else 'read'} ({error}). Give a folder of "
+                "yours with --storage DIR."
             ) from error
         schema = mark.get("schema") if isinstance(mark, dict) else None
         if schema != SCHEMA:

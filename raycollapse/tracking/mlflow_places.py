@@ -1,7 +1,9 @@
 """Where MLflow keeps things for a storage."""
 
+import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from raycollapse.errors import RequestError
 from raycollapse.store import Store
@@ -33,8 +35,40 @@ def _can_be_written(uri: str) -> bool:
     """Return whether MLflow, or a plugin of it, takes this kind of URI; folders are for reading only these days."""
     scheme = uri.partition(":")[0]
     plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
-    known = {"http", "https", "databricks", *plugins} - {"file"}
+    known = {"databricks", *plugins} - {"file"}
+    if scheme in ("http", "https"):
+        return _has_a_host(uri)
     return is_database(uri) or (scheme in known and (":" in uri or scheme == "databricks"))
+
+
+def _has_a_host(uri: str) -> bool:
+    try:
+        return bool(urlsplit(uri).hostname) and urlsplit(uri).port != 0
+    except ValueError:  # a port that is no number, an open bracket
+        return False
+
+
+def check_file(uri: str) -> None:
+    """Raise RequestError if a database is a file that cannot be written. A server may come back; a wrong path stays so.
+
+    What is in the file is not looked at, and the file is not made.
+    """
+    prefix, _, rest = uri.partition(":///")
+    path = rest.partition("?")[0]
+    if prefix.partition("+")[0] != "sqlite" or not path.startswith("/"):
+        return
+    file = Path(path)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent):  # the database's journal lies beside it
+            if file.exists():
+                file.open("r+b").close()
+    except OSError as error:
+        raise RequestError(
+            f"MLflow's database {file} cannot be written ({error.strerror}). Name another place with "
+            "tracking.mlflow_uri, such as sqlite:////absolute/path/mlflow.db or http://host:5000, or do without MLflow "
+            "(tracking.mlflow: false)."
+        ) from error
 
 
 def artifact_location(store: Store, uri: str) -> str | None:

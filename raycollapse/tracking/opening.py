@@ -9,13 +9,15 @@ def open_recorder(experiment: Experiment, store: Store) -> Recorder:
     """Return the recorder that `tracking` names. It connects at its first sync.
 
     Raises:
-        RequestError: `tracking` names a place that cannot be recorded in.
+        RequestError: `tracking` names a place that cannot be recorded in, now or later.
     """
     if not experiment.tracking.mlflow:
         return NoRecorder()
+    from raycollapse.tracking.mlflow_places import check_file, tracking_uri
     from raycollapse.tracking.mlflow_recorder import MlflowRecorder
 
     tracking = experiment.tracking
+    check_file(tracking_uri(store, tracking.mlflow_uri))
     return MlflowRecorder(
         store,
         experiment.name,

@@ -3,13 +3,18 @@
 A generation recorded again keeps the timestamp it had, so that a replay into MLflow doubles nothing.
 """
 
+import logging
 import time
+from functools import lru_cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
+from raycollapse.errors import RequestError
 from raycollapse.schema import Json
 from raycollapse.store import Store
+
+log = logging.getLogger(__name__)
 
 
 class GenerationRecord(BaseModel):
@@ -42,12 +47,36 @@ class TrialRecords:
         self.path = f"experiments/{experiment}/{trial_key}"
 
     def read(self) -> list[GenerationRecord]:
-        """Return the generations recorded so far, in order."""
+        """Return the generations recorded so far, in order. A last line that breaks off is left out, and told.
+
+        Raises:
+            RequestError: any other line is not a record.
+        """
         try:
-            lines = self.store.files.read(f"{self.path}/records.jsonl").splitlines()
+            content = self.store.files.read(f"{self.path}/records.jsonl")
         except FileNotFoundError:
             return []
-        return sorted((GenerationRecord.model_validate_json(line) for line in lines), key=lambda r: r.generation)
+        *whole, rest = content.split(b"\n")
+        records = [self._parse(line, number) for number, line in enumerate(whole, start=1)]
+        if rest:
+            try:
+                records.append(GenerationRecord.model_validate_json(rest))
+            except ValidationError:
+                _warn_once(
+                    f"{self.store.uri}/{self.path}/records.jsonl breaks off in line {len(records) + 1}, which is left "
+                    "out. Running the experiment again records that generation anew."
+                )
+        return sorted(records, key=lambda record: record.generation)
+
+    def _parse(self, line: bytes, number: int) -> GenerationRecord:
+        try:
+            return GenerationRecord.model_validate_json(line)
+        except ValidationError as error:
+            raise RequestError(
+                f"{self.store.uri}/{self.path}/records.jsonl is damaged: line {number} is not a record of a generation "
+                f"({error.errors()[0]['msg']}). Remove that line, then run the experiment again: finished stages are "
+                "kept, and what is missing is recorded anew."
+            ) from None
 
     def add(self, record: GenerationRecord) -> GenerationRecord:
         """Record a generation; metrics and the timestamp that it had from an earlier run are kept."""
@@ -85,6 +114,12 @@ class TrialRecords:
             self.store.files.remove(f"{self.path}/failure.json")
         else:
             self.store.write_json(f"{self.path}/failure.json", {"reason": reason})
+
+
+@lru_cache(maxsize=1024)
+def _warn_once(warning: str) -> None:
+    """Records are read every few seconds while an experiment runs."""
+    log.warning("%s", warning)
 
 
 def trial_keys(store: Store, experiment: str) -> list[str]:

@@ -85,8 +85,17 @@ def test_as_many_trials_run_as_the_cluster_can_keep_busy() -> None:
     assert capacity(experiment(threads=2), HERE) == 1
     assert capacity(experiment(train_workers=2), HERE) == 1
     assert capacity(experiment(device="cuda"), HERE) == 1
-    assert num_concurrent(experiment(), HERE, num_trials=1) == 1
-    assert num_concurrent(experiment(max_concurrent_trials=1), HERE, num_trials=6) == 1
+    assert num_concurrent([experiment()], HERE) == 1
+    assert num_concurrent([experiment(max_concurrent_trials=1)] * 6, HERE) == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_grid_runs_as_many_trials_at_a_time_as_its_most_demanding_one_allows(order: int) -> None:
+    many, larger = Supply((Bundle(cpus=8, driver=1),)), [experiment(threads=4), experiment(train_workers=3)]
+    assert num_concurrent([experiment()] * 9, many) == 8
+    assert num_concurrent([experiment(), larger[0], experiment()][::order], many) == 2
+    assert num_concurrent([experiment(), *larger, experiment(threads=2)][::order], many) == 2
+    assert num_concurrent([experiment(), experiment(threads=8)][::order], many) == 1
 
 
 def test_two_small_nodes_are_not_one_large_one() -> None:

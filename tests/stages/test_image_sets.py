@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info
 
 from raycollapse.data import Digits, Gaussians
 from raycollapse.errors import RequestError
@@ -27,7 +29,7 @@ def made(stage: RealStage, store: Store, extractor: Any = Pixels()) -> RealStage
     make(stage, store)
     for image_set in (stage.train(), stage.held_out()):
         for shard in image_set.shards:
-            make(FeaturesStage(shard, extractor, "cpu"), store)
+            make(FeaturesStage(shard, extractor, "cpu", 1), store)
     return stage
 
 
@@ -40,7 +42,7 @@ def test_the_real_data_are_the_same_whatever_the_size_of_a_shard(shard_size: int
     np.testing.assert_array_equal(stage.train().load(store).labels, train.labels)
     np.testing.assert_array_equal(stage.held_out().load(store).images, held_out.images)
     assert (len(stage.train()), len(stage.held_out())) == (40, 9)
-    features = stage.train().features(store, Pixels(), "cpu")
+    features = stage.train().features(store, Pixels(), "cpu", 1)
     np.testing.assert_array_equal(features, train.images.reshape(40, -1).astype(np.float32))
 
 
@@ -49,7 +51,29 @@ def test_vectors_are_their_own_features(store: Store) -> None:
     stage = made(RealStage(data, seed=0, shard_size=8), store, Identity())
     vectors = stage.train().load(store).images
     assert vectors.shape == (20, 2)
-    np.testing.assert_array_equal(stage.train().features(store, Identity(), "cpu"), vectors)
+    np.testing.assert_array_equal(stage.train().features(store, Identity(), "cpu", 1), vectors)
+
+
+class Counting(Pixels):
+    """Notes the threads that it was given."""
+
+    def extract(self, images: NDArray[Any], device: str = "cpu") -> NDArray[np.float32]:
+        import torch
+
+        pools = [pool["num_threads"] for pool in threadpool_info()]
+        return np.tile(np.array([torch.get_num_threads(), *pools], np.float32), (len(images), 1))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_features_are_extracted_with_the_stages_threads_and_no_others(threads: int, store: Store) -> None:
+    import torch
+
+    stage, before = RealStage(Digits(num_train=3, num_held_out=1), seed=0, shard_size=8), torch.get_num_threads()
+    make(stage, store)
+    features = FeaturesStage(stage.train().shards[0], Counting(), "cpu", threads)
+    make(features, store)
+    assert set(features.load(store).ravel()) == {threads}
+    assert torch.get_num_threads() == before
 
 
 def test_the_first_ones_of_a_set_are_a_prefix_in_no_more_shards_than_they_fill(store: Store) -> None:
@@ -59,7 +83,7 @@ def test_the_first_ones_of_a_set_are_a_prefix_in_no_more_shards_than_they_fill(s
         assert (len(first), len(first.shards)) == (num, shards)
         np.testing.assert_array_equal(first.load(store).images, whole.load(store).images[:num])
         np.testing.assert_array_equal(
-            first.features(store, Pixels(), "cpu"), whole.features(store, Pixels(), "cpu")[:num]
+            first.features(store, Pixels(), "cpu", 1), whole.features(store, Pixels(), "cpu", 1)[:num]
         )
     with pytest.raises(ValueError, match="41 images asked for, but the set holds 40"):
         whole.first(41)
@@ -104,7 +128,7 @@ def test_a_train_set_gathers_picks_in_their_order_with_labels_and_generations(st
     assert real.labels is not None and other.labels is not None and loaded.labels is not None
     np.testing.assert_array_equal(loaded.images, np.concatenate([real.images, other.images])[picks])
     np.testing.assert_array_equal(loaded.labels, np.concatenate([real.labels, other.labels])[picks])
-    points = train_set.points(store, Pixels(), "cpu")
+    points = train_set.points(store, Pixels(), "cpu", 1)
     np.testing.assert_array_equal(points.generations, [1, 0, 1, 0])
     np.testing.assert_array_equal(points.features, loaded.images.reshape(4, -1))
 

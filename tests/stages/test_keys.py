@@ -81,7 +81,7 @@ def test_another_metric_adds_measurements_and_nothing_else() -> None:
         ({"training": training(precision="bf16")}, {"train", "sample", "select"}),
         ({"denoiser": {"name": "mlp", "width": 18, "num_blocks": 1}}, {"train", "sample", "select"}),
         ({"resources": {"device": "cpu", "train_workers": 2}}, {"train", "sample", "select"}),
-        ({"resources": {"device": "cpu", "threads": 2}}, {"train", "sample", "select", "measure"}),
+        ({"resources": {"device": "cpu", "threads": 2}}, {"features", "train", "sample", "select", "measure"}),
         ({"sampling": sampling(batch_size=8)}, {"sample", "select", "measure"}),
         ({"sampling": sampling(precision="bf16")}, {"sample", "select", "measure"}),
         ({"sampling": sampling(num_steps=4)}, {"sample", "select", "measure"}),
@@ -133,7 +133,7 @@ def test_the_first_n_of_2n_samples_are_the_same_shards() -> None:
 
 def test_every_field_of_a_stage_enters_its_key() -> None:
     """What a stage holds but does not hash is listed here, with the reason."""
-    left_out = {("features", "threads"), ("picture", "threads")}  # pictures are for the eye
+    left_out = {("picture", "threads")}  # pictures are for the eye
     others: dict[str, Any] = {
         "seed": 77, "generation": 77, "index": 77, "device": "cuda", "threads": 7, "num_workers": 7, "num_select": 7,
         "shard_size": 7, "snapshot": "another", "strategy": ThresholdDecay(), "metric": EntropyMetric(k=5),

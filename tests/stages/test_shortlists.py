@@ -55,9 +55,9 @@ def test_features_of_some_rows_are_those_rows_of_all(tmp_path: Path) -> None:
     run(tiny(tmp_path))
     stage = real_stage(tiny(tmp_path))
     sources, store = (stage.held_out(), stage.train()), Store(str(tmp_path))
-    whole = features_of(sources, store, Pixels(), "cpu")
+    whole = features_of(sources, store, Pixels(), "cpu", 1)
     rows = np.array([0, 3, 23, 24, 40, 63])
-    np.testing.assert_array_equal(features_of(sources, store, Pixels(), "cpu", rows), whole[rows])
+    np.testing.assert_array_equal(features_of(sources, store, Pixels(), "cpu", 1, rows), whole[rows])
 
 
 def test_the_same_trial_again_makes_nothing(tmp_path: Path) -> None:

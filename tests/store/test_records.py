@@ -1,11 +1,13 @@
 """Records of a trial: JSON lines that survive replays, odd numbers, and each other, on a disk and behind a URI."""
 
 import json
+import logging
 import math
 import time
 
 import pytest
 
+from raycollapse.errors import RequestError
 from raycollapse.store import Store
 from raycollapse.tracking.records import GenerationRecord, TrialRecords, trial_keys
 
@@ -73,6 +75,49 @@ def test_values_that_are_no_numbers_survive_in_strict_json(records: TrialRecords
     metrics = records.read()[0].metrics
     assert math.isnan(metrics.pop("nan"))
     assert metrics == {"up": math.inf, "down": -math.inf, "tiny": 5e-324, "huge": 1.7e308, "third": 1 / 3}
+
+
+PATH = "experiments/try/0123456789abcdef/records.jsonl"
+
+
+@pytest.mark.parametrize("kept", [1, -2], ids=["one byte left", "two bytes gone"])
+def test_a_last_line_that_breaks_off_is_left_out_told_once_and_made_anew(
+    records: TrialRecords, caplog: pytest.LogCaptureFixture, kept: int
+) -> None:
+    first, second = records.add(record(1, a=1.5)), records.add(record(2, a=2.5))
+    files = records.store.files
+    line, rest = files.read(PATH).splitlines(keepends=True)
+    files.write(PATH, line + rest[:kept])
+    assert records.read() == records.read() == [first]
+    (warning,) = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]
+    assert f"{PATH} breaks off in line 2" in warning and "again" in warning
+    remade = records.add(record(2, a=2.5))
+    assert remade.metrics == second.metrics
+    assert records.read() == [first, remade]
+    assert files.read(PATH).endswith(b"}\n")
+
+
+def test_a_last_line_that_lacks_no_more_than_its_end_is_read(records: TrialRecords) -> None:
+    added = [records.add(record(generation)) for generation in (1, 2)]
+    records.store.files.write(PATH, records.store.files.read(PATH).removesuffix(b"\n"))
+    assert records.read() == added
+
+
+@pytest.mark.parametrize("garbage", [b"garbage", b'{"generation": 1}', b"\xff\xfe\x00", b"[1, 2]", b""])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_line_that_is_no_record_is_refused_with_its_place_and_what_to_do(
+    store: Store, garbage: bytes, number: int
+) -> None:
+    records = TrialRecords(store, "try", "0123456789abcdef")
+    for generation in (1, 2, 3):
+        records.add(record(generation))
+    lines = store.files.read(PATH).splitlines()
+    lines[number - 1] = garbage
+    store.files.write(PATH, b"\n".join(lines) + b"\n")
+    for attempt in (records.read, lambda: records.add(record(4))):
+        with pytest.raises(RequestError, match=rf"{PATH} is damaged: line {number} is not.*Remove that line"):
+            attempt()
+    assert store.files.read(PATH).splitlines() == lines
 
 
 def test_a_failure_is_noted_and_forgotten(records: TrialRecords) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raycollapse.errors import DamagedStageError
+from raycollapse.errors import DamagedStageError, RequestError
 from raycollapse.schema import Json
 from raycollapse.store import Manifest, Store, content_key
 
@@ -237,6 +237,13 @@ def test_json_documents_are_read_back_and_replaced_whole(store: Store) -> None:
     store.write_json("experiments/one/config.json", {"a": [1, None, "b"]})
     store.write_json("experiments/one/config.json", {"a": 2.5})
     assert store.read_json("experiments/one/config.json") == {"a": 2.5}
+
+
+def test_a_storage_opened_without_making_it_is_there_or_refused(uri: str) -> None:
+    with pytest.raises(RequestError, match="There is no storage"):
+        Store(uri, create=False)
+    Store(uri).write_json("note.json", 1)
+    assert Store(uri, create=False).read_json("note.json") == 1
 
 
 def test_a_storage_says_which_schema_it_has(store: Store) -> None:

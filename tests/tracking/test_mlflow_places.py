@@ -48,10 +48,48 @@ def test_a_relative_database_is_made_absolute(store: Store, monkeypatch: pytest.
     assert tracking_uri(store, "sqlite:///own.db") == f"sqlite:///{tmp_path}/own.db"
 
 
-@pytest.mark.parametrize("uri", ["mlruns", "./own.db", "file:///mlruns", "ftp://host", "sqlite:own.db", ""])
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "./own.db", "file:///mlruns", "ftp://host", "sqlite:own.db", "", "http://", "http://host:port"]
+)
 def test_what_mlflow_cannot_write_to_is_refused(store: Store, uri: str) -> None:
     with pytest.raises(RequestError, match=r"tracking\.mlflow_uri"):
         MlflowRecorder(store, "q", uri=uri)
+
+
+def not_a_folder(folder: Path) -> Path:
+    (folder / "file").write_text("")
+    return folder / "file" / "mlflow.db"
+
+
+def a_folder_in_its_place(folder: Path) -> Path:
+    (folder / "mlflow.db").mkdir()
+    return folder / "mlflow.db"
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (not_a_folder, "Not a directory|File exists"),
+        (a_folder_in_its_place, "Is a directory"),
+        (lambda folder: Path("/proc/nowhere/mlflow.db"), "No such file"),
+    ],
+)
+def test_a_database_file_that_cannot_be_written_is_refused_before_it_is_waited_for(
+    store: Store, tmp_path: Path, make_trial: MakeTrial, place: Callable[[Path], Path], said: str
+) -> None:
+    path = place(tmp_path)
+    config = make_trial(tracking={"mlflow_uri": f"sqlite:///{path}"}).read_config() or {}
+    with pytest.raises(RequestError, match=rf"database {path} cannot be written \(({said}).*tracking\.mlflow_uri"):
+        open_recorder(build(config), store)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///{}/new/mlflow.db", "http://127.0.0.1:9", "sqlite://", "postgresql://h/x"])
+def test_a_database_that_can_be_written_and_a_server_that_may_come_back_are_opened(
+    store: Store, tmp_path: Path, make_trial: MakeTrial, uri: str
+) -> None:
+    config = make_trial(tracking={"mlflow_uri": uri.format(tmp_path)}).read_config() or {}
+    assert isinstance(open_recorder(build(config), store), MlflowRecorder)
+    assert not list(tmp_path.glob("new/*"))
 
 
 def test_files_go_beside_the_stages_unless_a_server_has_a_place_for_them(store: Store) -> None:

@@ -176,7 +176,7 @@ def test_damaged_records_of_one_trial_do_not_hold_up_the_others(
 ) -> None:
     bad, good = make_trial(), make_trial(selection="greedy")
     add_generation(good, 1)
-    store.files.write(f"{bad.path}/records.jsonl", b"{truncated")
+    store.files.write(f"{bad.path}/records.jsonl", b"{garbage\n")
     recorder = MlflowRecorder(store, "q")
     for _ in range(3):
         recorder.sync([bad, good])
