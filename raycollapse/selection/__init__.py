@@ -6,21 +6,27 @@ from pydantic import Field
 
 from raycollapse.schema import Family
 from raycollapse.selection.base import SelectionStrategy
+from raycollapse.selection.density_top import DensityTop
 from raycollapse.selection.greedy import Greedy
+from raycollapse.selection.k_center_per_source import KCenterPerSource
 from raycollapse.selection.keep_all import KeepAll
 from raycollapse.selection.pool import Features, Indices, Pool
 from raycollapse.selection.threshold_decay import ThresholdDecay
 from raycollapse.selection.uniform import Uniform
 
 AnyStrategy = Annotated[
-    KeepAll | Uniform | Greedy | ThresholdDecay, Field(discriminator="name"), Family(SelectionStrategy)
+    KeepAll | Uniform | Greedy | ThresholdDecay | KCenterPerSource | DensityTop,
+    Field(discriminator="name"),
+    Family(SelectionStrategy),
 ]
 
 __all__ = [
     "AnyStrategy",
+    "DensityTop",
     "Features",
     "Greedy",
     "Indices",
+    "KCenterPerSource",
     "KeepAll",
     "Pool",
     "SelectionStrategy",
