@@ -9,13 +9,14 @@ from raycollapse.selection.base import SelectionStrategy
 from raycollapse.selection.density_top import DensityTop
 from raycollapse.selection.greedy import Greedy
 from raycollapse.selection.k_center_per_source import KCenterPerSource
+from raycollapse.selection.k_means import KMeans
 from raycollapse.selection.keep_all import KeepAll
 from raycollapse.selection.pool import Features, Indices, Pool
 from raycollapse.selection.threshold_decay import ThresholdDecay
 from raycollapse.selection.uniform import Uniform
 
 AnyStrategy = Annotated[
-    KeepAll | Uniform | Greedy | ThresholdDecay | KCenterPerSource | DensityTop,
+    KeepAll | Uniform | Greedy | ThresholdDecay | KCenterPerSource | KMeans | DensityTop,
     Field(discriminator="name"),
     Family(SelectionStrategy),
 ]
@@ -27,6 +28,7 @@ __all__ = [
     "Greedy",
     "Indices",
     "KCenterPerSource",
+    "KMeans",
     "KeepAll",
     "Pool",
     "SelectionStrategy",
