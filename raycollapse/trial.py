@@ -124,8 +124,9 @@ class Trial:
         self.on_progress(generation, "select")
         own, resources = self.experiment, self.experiment.resources
         stage = SelectStage(
-            pool, own.selection, own.features, own.num_train, own.seed, generation, own.device, resources.threads
-        )
+            pool, own.selection, own.features, own.num_train, own.seed, generation, own.device, resources.threads,
+            real=real_stage(own).train() if own.selection.needs_real else None,
+        )  # fmt: skip
         self.backend.run([(stage,)])
         return stage.train_set()
 

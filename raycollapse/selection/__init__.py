@@ -6,6 +6,7 @@ from pydantic import Field
 
 from raycollapse.schema import Family
 from raycollapse.selection.base import SelectionStrategy
+from raycollapse.selection.covariance_matching import CovarianceMatching
 from raycollapse.selection.density_top import DensityTop
 from raycollapse.selection.greedy import Greedy
 from raycollapse.selection.k_center_per_source import KCenterPerSource
@@ -16,13 +17,14 @@ from raycollapse.selection.threshold_decay import ThresholdDecay
 from raycollapse.selection.uniform import Uniform
 
 AnyStrategy = Annotated[
-    KeepAll | Uniform | Greedy | ThresholdDecay | KCenterPerSource | KMeans | DensityTop,
+    KeepAll | Uniform | Greedy | ThresholdDecay | KCenterPerSource | KMeans | CovarianceMatching | DensityTop,
     Field(discriminator="name"),
     Family(SelectionStrategy),
 ]
 
 __all__ = [
     "AnyStrategy",
+    "CovarianceMatching",
     "DensityTop",
     "Features",
     "Greedy",

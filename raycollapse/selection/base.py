@@ -1,6 +1,7 @@
 """What every selection strategy is."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from raycollapse.selection.pool import Indices, Pool
 
 class SelectionStrategy(Member):
     """Chooses the next generation's train set from the pool."""
+
+    needs_real: ClassVar[bool] = False
+    """Whether it uses `pool.real`, the real train set, which then is among the inputs that decide its result."""
 
     @abstractmethod
     def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Indices:

@@ -61,10 +61,12 @@ class ImageSet:
         return Points(self.features(store, extractor, device), np.full(self.num, self.generation, dtype=np.int64))
 
 
-def pool_of(sources: tuple[ImageSet, ...], features: Callable[[], Features]) -> Pool:
+def pool_of(
+    sources: tuple[ImageSet, ...], features: Callable[[], Features], real: Callable[[], Features] | None = None
+) -> Pool:
     """Return the pool over several sets, in their order."""
     rows = [np.stack([np.full(len(s), s.generation), np.arange(len(s))], axis=1) for s in sources]
-    return Pool(np.concatenate(rows).astype(np.int64), features)
+    return Pool(np.concatenate(rows).astype(np.int64), features, real)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Selecting: which of the pool's images the next model trains on."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from raycollapse.errors import StageError
 from raycollapse.features import FeatureExtractor
 from raycollapse.schema import Json
 from raycollapse.seeds import seed_sequence
-from raycollapse.selection import SelectionStrategy
+from raycollapse.selection import Features, Pool, SelectionStrategy
 from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import ImageSet, TrainSet, pool_of
 from raycollapse.store import Store
@@ -32,8 +33,11 @@ class SelectStage(Stage):
     """The generation whose samples came in last; the picks train the next one."""
     device: str
     threads: int
+    real: ImageSet | None = None
+    """The real train set, for a strategy that needs it; for any other none, so that its key does not depend on it."""
 
     def identity(self) -> dict[str, Json]:
+        reference: dict[str, Json] = {} if self.real is None else {"real": self.real.identity()}
         return {
             "strategy": self.strategy.identity(),
             "extractor": self.extractor.identity(),
@@ -42,13 +46,11 @@ class SelectStage(Stage):
             "device": self.device,
             "threads": self.threads,
             "inputs": [source.identity() for source in self.sources],
+            **reference,
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
-        def features() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-            return np.concatenate([source.features(store, self.extractor, self.device) for source in self.sources])
-
-        pool = pool_of(self.sources, features)
+        pool = self._pool(store)
         rng = np.random.default_rng(seed_sequence(self.seed, self.generation, "select"))
         with limited_threads(self.threads):
             picks = np.asarray(self.strategy.select(pool, self.num_select, rng))
@@ -61,6 +63,13 @@ class SelectStage(Stage):
             "num_per_generation": {str(g): int(n) for g, n in zip(generations, counts, strict=True)},
             "real_share": float((pool.sources[picks, 0] == 0).mean()),
         }
+
+    def _pool(self, store: Store) -> Pool:
+        def load(*sets: ImageSet) -> Features:
+            return np.concatenate([one.features(store, self.extractor, self.device) for one in sets])
+
+        real = None if self.real is None else partial(load, self.real)
+        return pool_of(self.sources, partial(load, *self.sources), real)
 
     def _check(self, picks: np.ndarray[tuple[int], np.dtype[np.int64]], num_pool: int) -> None:
         """A strategy of someone else's may be wrong: say so before a model is trained on its picks."""
