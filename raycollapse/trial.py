@@ -128,8 +128,8 @@ class Trial:
         shortlists = self._shortlists(pool, generation)
         self.backend.run([(shortlist,) for shortlist in shortlists])
         stage = SelectStage(
-            pool, own.selection, own.features, own.num_train, own.seed, generation,
-            own.device, resources.threads, shortlists,
+            pool, own.selection, own.features, own.num_train, own.seed, generation, own.device, resources.threads,
+            shortlists, real_stage(own).train() if own.selection.needs_real else None,
         )  # fmt: skip
         self.backend.run([(stage,)])
         return stage.train_set()

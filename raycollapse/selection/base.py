@@ -1,7 +1,7 @@
 """What every selection strategy is."""
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +12,9 @@ from raycollapse.selection.pool import Indices, Pool
 
 class SelectionStrategy(Member):
     """Chooses the next generation's train set from the pool."""
+
+    needs_real: ClassVar[bool] = False
+    """Whether it uses `pool.real`, the real train set, which then is among the inputs that decide its result."""
 
     @abstractmethod
     def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Indices:

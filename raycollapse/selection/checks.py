@@ -21,6 +21,16 @@ def check_row(row: int, num_points: int, name: str) -> None:
         raise RequestError(f"{name} is {row}; with {num_points} candidates it must lie in 0..{num_points - 1}.")
 
 
+def check_rows(rows: NDArray[np.int64], num: int, num_points: int, name: str) -> None:
+    """Raise RequestError unless `rows` are `num` distinct rows of the points."""
+    if rows.shape != (num,) or rows.dtype.kind not in "iu":
+        raise RequestError(f"{name} has shape {rows.shape} and type {rows.dtype}; it must be {num} row numbers.")
+    if len(np.unique(rows)) != num or rows.min() < 0 or rows.max() >= num_points:
+        raise RequestError(
+            f"{name} must be {num} distinct rows from 0 to {num_points - 1}. Use rng.choice(n, {num}, replace=False)."
+        )
+
+
 def check_order(order: NDArray[np.int64], num_points: int) -> None:
     """Raise RequestError unless `order` is a permutation of 0..num_points - 1."""
     if order.shape != (num_points,) or order.dtype.kind not in "iu":

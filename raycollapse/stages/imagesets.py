@@ -88,11 +88,14 @@ def features_of(
     return np.concatenate(kept)
 
 
-def pool_of(sources: tuple[ImageSet, ...], features: Callable[[], Features], rows: Indices | None = None) -> Pool:
+def pool_of(
+    sources: tuple[ImageSet, ...], features: Callable[[], Features], rows: Indices | None = None,
+    real: Callable[[], Features] | None = None,
+) -> Pool:  # fmt: skip
     """Return the pool over several sets, in their order; of certain positions only, where `rows` are given."""
     parts = [np.stack([np.full(len(s), s.generation), np.arange(len(s))], axis=1) for s in sources]
     positions = np.concatenate(parts).astype(np.int64)
-    return Pool(positions if rows is None else positions[rows], features)
+    return Pool(positions if rows is None else positions[rows], features, real)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Selecting: which of the pool's images the next model trains on."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from raycollapse.errors import StageError
 from raycollapse.features import FeatureExtractor
 from raycollapse.schema import Json
 from raycollapse.seeds import seed_sequence
-from raycollapse.selection import SelectionStrategy
+from raycollapse.selection import Indices, Pool, SelectionStrategy
 from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import ImageSet, TrainSet, features_of, pool_of
 from raycollapse.stages.picks import check_picks
@@ -36,9 +37,12 @@ class SelectStage(Stage):
     threads: int
     shortlists: tuple[ShortlistStage, ...] = ()
     """The first round of a strategy that chooses in two; there is no other candidate then."""
+    real: ImageSet | None = None
+    """The real train set, for a strategy that needs it; for any other none, so that its key does not depend on it."""
 
     def identity(self) -> dict[str, Json]:
         first_round: dict[str, Json] = {"shortlists": [s.key for s in self.shortlists]} if self.shortlists else {}
+        reference: dict[str, Json] = {} if self.real is None else {"real": self.real.identity()}
         return {
             **first_round,
             "strategy": self.strategy.identity(),
@@ -48,12 +52,12 @@ class SelectStage(Stage):
             "device": self.device,
             "threads": self.threads,
             "inputs": [source.identity() for source in self.sources],
+            **reference,
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         rows = np.unique(np.concatenate([s.load(store) for s in self.shortlists])) if self.shortlists else None
-        where = (store, self.extractor, self.device, self.threads)
-        pool = pool_of(self.sources, lambda: features_of(self.sources, *where, rows), rows)
+        pool = self._pool(store, rows)
         rng = np.random.default_rng(seed_sequence(self.seed, self.generation, "select"))
         with limited_threads(self.threads):
             picks = np.asarray(self.strategy.select(pool, self.num_select, rng))
@@ -66,6 +70,11 @@ class SelectStage(Stage):
             "num_per_generation": {str(g): int(n) for g, n in zip(generations, counts, strict=True)},
             "real_share": float((pool.sources[picks, 0] == 0).mean()),
         }
+
+    def _pool(self, store: Store, rows: Indices | None) -> Pool:
+        where = (store, self.extractor, self.device, self.threads)
+        real = None if self.real is None else partial(features_of, (self.real,), *where)
+        return pool_of(self.sources, partial(features_of, self.sources, *where, rows), rows, real)
 
     def _check(self, picks: np.ndarray[tuple[int], np.dtype[np.int64]], num_pool: int) -> None:
         check_picks(picks, num_pool, self.strategy.name)
