@@ -14,8 +14,8 @@ Unit = tuple[Stage, ...]
 class Backend(ABC):
     """Makes stages, and answers for those that are made."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    store: Store
+    """Where they are; a backend that makes none has none."""
 
     @abstractmethod
     def run(self, units: Sequence[Unit]) -> None:
@@ -31,6 +31,9 @@ class Backend(ABC):
 
 class LocalBackend(Backend):
     """Carries stages out in this process, one after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     def run(self, units: Sequence[Unit]) -> None:
         for unit in units:

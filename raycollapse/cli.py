@@ -96,7 +96,7 @@ def report(
     from raycollapse.report import write_report
     from raycollapse.store import Store
 
-    store, console = Store(storage or "results", create=False), Console()
+    store, console = Store("results" if storage is None else storage, create=False), Console()
     written = write_report(store, experiments, output or _report_folder(store.uri, "-".join(experiments)))
     console.print(written.table)
     _tell_path(console, "Figure", written.figure)
@@ -107,7 +107,7 @@ def _load(file: Path, assignments: list[str] | None, storage: str | None) -> "Ex
     from raycollapse.config import load
 
     # Quoted, so that YAML reads text and not a number, a comment or a mapping.
-    quoted = [f"storage={json.dumps(storage, ensure_ascii=False)}"] if storage else []
+    quoted = [f"storage={json.dumps(storage, ensure_ascii=False)}"] if storage is not None else []
     return load(file, [*(assignments or []), *quoted])
 
 

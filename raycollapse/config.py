@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from raycollapse.config_errors import explain, value_of
+from raycollapse.config_errors import explain, value_of, where_in_yaml
 from raycollapse.data import AnyData
 from raycollapse.diffusion import AnyDenoiser
 from raycollapse.diffusion.sampling import Sampling
@@ -76,7 +76,7 @@ class Experiment(Config):
     """What is measured of each generation."""
     resources: Resources = Resources()
     """Where stages run."""
-    storage: str = Field(default="results", validate_default=True)
+    storage: str = Field(default="results", min_length=1, validate_default=True)
     """A folder or a URI (`s3://...`) that keeps every stage and record."""
     tracking: Tracking = Tracking()
     """Where results are shown."""
@@ -192,7 +192,7 @@ def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
             f"{path} cannot be read: {error.strerror}. Give the path of an experiment's YAML file."
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} is not valid YAML: {error}") from None
+        raise RequestError(f"{path} is not valid YAML: {where_in_yaml(error)}") from None
     if not isinstance(raw, dict):
         raise RequestError(f"{path} holds {value_of(raw)}; an experiment is a mapping of fields.")
     parent = raw.pop("extends", None)

@@ -39,7 +39,9 @@ def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     >>> set_path({"training": {"num_steps": 5}}, "training.batch_size", 8)
     {'training': {'num_steps': 5, 'batch_size': 8}}
     """
-    head, _, rest = path.partition(".")
+    head, dot, rest = path.partition(".")
+    if not head or (dot and not rest):
+        raise RequestError(f"{path!r} is no path to a field. Join names by single dots, such as training.num_steps.")
     if not rest:
         return merge(raw, {head: value})
     if rest == "name":

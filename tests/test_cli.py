@@ -168,6 +168,31 @@ def test_records_that_break_off_are_completed_and_damaged_ones_are_told(
         assert (code, f"{path} is damaged: line 1" in err, "Remove that line" in err) == (2, True, True)
 
 
+@pytest.mark.parametrize("damaged", ["config.json", "failure.json"])
+def test_a_damaged_file_beside_the_records_is_told_with_what_to_do(
+    call: Call, file: str, tmp_path: Path, damaged: str
+) -> None:
+    assert call("run", file, "--local", "--set", "num_generations=1")[0] == 0
+    (folder,) = tmp_path.glob("results/experiments/tiny/*")
+    (folder / damaged).write_text('{"reason": ')
+    code, _, err = call("run", file, "--local")
+    if damaged == "config.json":
+        assert (code, f"{folder / damaged} is damaged" in err, "Remove that file" in err) == (2, True, True)
+        assert call("report", "tiny")[0] == 2
+        (folder / damaged).unlink()
+        code = call("run", file, "--local")[0]
+    assert code == 0  # what an earlier run died of is forgotten anyway
+
+
+@pytest.mark.parametrize("command", ["run", "show", "report"])
+def test_an_empty_name_of_a_storage_is_refused_and_never_the_default(
+    call: Call, file: str, tmp_path: Path, command: str
+) -> None:
+    code, _, err = call(command, "tiny" if command == "report" else file, "--storage", "")
+    assert (code, "storage" in err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
 # Show
 
 

@@ -307,6 +307,13 @@ def test_what_changes_results_changes_a_trials_key(changes: dict[str, Any]) -> N
     assert experiment(**changes).trial_key() != experiment().trial_key()
 
 
+def test_loading_a_configuration_imports_no_library_that_takes_long() -> None:
+    slow = {"torch", "ray", "mlflow", "scipy", "sklearn", "pandas", "matplotlib", "diffusers", "faiss"}
+    code = f"import sys, raycollapse.config; print(*{slow} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []
+
+
 def test_a_trials_key_is_the_same_in_every_process_and_under_every_hash_seed(file: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from raycollapse.config import load; "

@@ -99,6 +99,12 @@ def test_null_takes_a_value_away_and_a_list_is_replaced_whole() -> None:
     assert merge({"metrics": ["a", "b"]}, {"metrics": ["c"]}) == {"metrics": ["c"]}
 
 
+@pytest.mark.parametrize("path", ["", ".", ".a", "a.", "a..b"])
+def test_a_path_with_an_empty_name_is_refused(path: str) -> None:
+    with pytest.raises(RequestError, match=r"is no path to a field\. Join names by single dots"):
+        set_path({"a": {"b": 1}}, path, 2)
+
+
 def test_a_field_of_something_that_has_none_is_refused() -> None:
     with pytest.raises(RequestError, match=r"seed is 3, which has no fields\. Set seed as a whole"):
         set_path({"seed": 3}, "seed.first", 1)

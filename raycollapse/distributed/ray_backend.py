@@ -30,7 +30,7 @@ class RayBackend(Backend):
     """
 
     def __init__(self, store: Store, experiment: Experiment, num_gpus: int) -> None:
-        super().__init__(store)
+        self.store = store
         self._resources = experiment.resources
         self._num_gpus = num_gpus
         self._claims = Claims(store.uri)

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import digamma, gammaln
 
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import as_points
@@ -45,6 +44,8 @@ def kozachenko_leonenko(features: Any, k: int = 1, floor: float = 1e-10) -> Entr
 
 def entropy_of_distances(distances: NDArray[np.float64], dim: int, k: int, floor: float) -> Entropy:
     """Return the estimate from the (n,) distances of the points to their k-th neighbours in `dim` dimensions."""
+    from scipy.special import digamma, gammaln  # a quarter of the time that loading a configuration would take
+
     log_ball = dim / 2 * np.log(np.pi) - gammaln(dim / 2 + 1)
     mean_log = np.log(np.maximum(distances, floor)).mean()
     value = digamma(len(distances)) - digamma(k) + log_ball + dim * mean_log

@@ -175,11 +175,20 @@ class Store:
     # Experiment records
 
     def read_json(self, path: str) -> Any:
-        """Return a JSON document by relative path; none if there is none."""
+        """Return a JSON document by relative path; none if there is none.
+
+        Raises:
+            RequestError: it is not JSON.
+        """
         try:
             return json.loads(self.files.read(path))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise RequestError(
+                f"{self.uri}/{path} is damaged ({error}). Remove that file, then run the experiment again: finished "
+                "stages are kept, and the file is written anew."
+            ) from None
 
     def write_json(self, path: str, value: Any) -> None:
         """Put a JSON document in place whole."""

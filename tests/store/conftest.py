@@ -13,7 +13,6 @@ from raycollapse.store import Store
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """The `host:port` of an S3 server."""
-    pytest.importorskip("moto.server", reason="moto[server], a local S3 server, is not installed")
     import logging
 
     from moto.server import ThreadedMotoServer
