@@ -22,3 +22,6 @@ class SelectionStrategy(Member):
     def num_candidates(self, num_train: int, oversample: int) -> int:
         """Return how many samples of each generation this strategy wants to see."""
         return oversample * num_train
+
+    def check_request(self, num_pool: int) -> None:
+        """Raise RequestError if these settings cannot choose from the first pool, the smallest, of this many."""
