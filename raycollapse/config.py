@@ -134,6 +134,7 @@ class Experiment(Config):
         decided = self.model_copy(update={"resources": self.resources.model_copy(update={"device": device})})
         self.training.check_request(self.num_train, device, self.resources.train_workers)
         self.sampling.check_request(self.training.num_train_timesteps, device)
+        self.selection.check_request(sum(self.paradigm.pool([self.num_train, self.num_candidates])))
         return decided
 
     @property
@@ -141,6 +142,11 @@ class Experiment(Config):
         """The device, once `on` has decided it."""
         assert self.resources.device != "auto"
         return self.resources.device
+
+    @property
+    def num_candidates(self) -> int:
+        """How many samples of each generation are offered to the selection: N at least, since N are measured."""
+        return max(self.selection.num_candidates(self.num_train, self.paradigm.oversample), self.num_train)
 
     @property
     def num_train(self) -> int:

@@ -82,7 +82,7 @@ class Trial:
 
     def sample(self, snapshot: str, generation: int, is_last: bool) -> ImageSet:
         self.on_progress(generation, "sample")
-        num = self.experiment.num_train if is_last else self._num_candidates()
+        num = self.experiment.num_train if is_last else self.experiment.num_candidates
         num_shards = math.ceil(num / self.experiment.sampling.shard_size)
         stages = [self._sample_stage(snapshot, generation, index) for index in range(num_shards)]
         # In every space for all of them: a train set picks among all, and is measured too.
@@ -146,12 +146,6 @@ class Trial:
             )
             for index, (parts, offsets) in enumerate(dealt(pool, strategy.num_shards))
         )  # fmt: skip
-
-    def _num_candidates(self) -> int:
-        wanted = self.experiment.selection.num_candidates(
-            self.experiment.num_train, self.experiment.paradigm.oversample
-        )
-        return max(wanted, self.experiment.num_train)
 
     def _sample_stage(self, snapshot: str, generation: int, index: int) -> SampleStage:
         own, resources = self.experiment, self.experiment.resources

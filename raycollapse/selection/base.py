@@ -24,6 +24,9 @@ class SelectionStrategy(Member):
         """Return how many samples of each generation this strategy wants to see."""
         return oversample * num_train
 
+    def check_request(self, num_pool: int) -> None:
+        """Raise RequestError if these settings cannot choose from the first pool, the smallest, of this many."""
+
 
 class TwoRoundStrategy(SelectionStrategy):
     """Chooses in two rounds: within shards of the pool, each in a process of its own, then among what they chose.

@@ -57,3 +57,10 @@ class DensityTop(SelectionStrategy):
 
     def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Indices:
         return densest_points(pool.features, num_select, self.k, metric=self.metric)
+
+    def check_request(self, num_pool: int) -> None:
+        if self.k >= num_pool:
+            raise RequestError(
+                f"selection.k is {self.k}; it must be less than the number of candidates, {num_pool} at first. "
+                "Lower it, or raise data.num_train."
+            )

@@ -81,3 +81,12 @@ def test_the_real_set_enters_the_keys_of_strategies_that_use_it_and_of_no_others
 def test_a_wrong_value_is_refused_with_its_place(selection: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=re.escape(said)):
         tiny(Path("/nowhere"), selection=selection)
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "num"), [("replace", 80), ("accumulate", 80), ({"name": "replace", "oversample": 1}, 40)]
+)
+def test_a_neighbour_beyond_the_smallest_pool_is_refused_before_anything_starts(paradigm: Any, num: int) -> None:
+    tiny(Path("/nowhere"), selection={"name": "density_top", "k": num - 1}, paradigm=paradigm).on("cpu")
+    with pytest.raises(RequestError, match=f"selection.k is {num}; it must be less than .* {num} at first"):
+        tiny(Path("/nowhere"), selection={"name": "density_top", "k": num}, paradigm=paradigm).on("cpu")
