@@ -136,7 +136,8 @@ class DuplicatesMetric(Metric):
 
     name: Literal["duplicates"] = "duplicates"
     threshold: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """The largest distance that makes a duplicate, in the units of the features; `auto`: see `duplicates`."""
+    """The largest distance that makes a duplicate, in the units of the features; `auto`: the 0.01 quantile of the
+    distances of training points to their nearest others."""
 
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points
