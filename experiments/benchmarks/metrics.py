@@ -5,8 +5,9 @@
 Nearest neighbours against scikit-learn's brute force; precision, recall, density and coverage against `prdc`; entropy
 and generalization score against the same formulas on scikit-learn's neighbours. All in one process, one after the
 other in every round, so that a busy machine slows all alike; the median over rounds is shown. Memory is the peak above
-what was there before, features included in neither. `prdc` takes up to eight threads for its distances, whatever is asked,
-and keeps them in float32: a few pairs fall on the other side of a radius. Needs Linux with glibc and the `test` extra.
+what was there before, features included in neither. `prdc` takes up to eight threads for its distances, whatever is
+asked, and keeps them in float32: a few pairs fall on the other side of a radius. Needs Linux with glibc and the `test`
+extra.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Points, as_points, check_same_width
 from raycollapse.maths.neighbours import Frame, product_error
 
@@ -43,6 +44,7 @@ def count_inside(points: Any, centres: Any, radii: NDArray[np.float64]) -> Insid
     """
     p, c = as_points(points, "points"), as_points(centres, "centres")
     check_same_width(p, c, "points", "centres")
+    _check(radii, len(c))
     inside = Inside(np.zeros(len(p), np.int64), np.zeros(len(c), np.int64))
     frame = Frame.around(p, c)
     placed_p, placed_c = frame.place(p, precise=False), frame.place(c, precise=False)
@@ -55,6 +57,11 @@ def count_inside(points: Any, centres: Any, radii: NDArray[np.float64]) -> Insid
             np.add.at(inside.balls_of_point, start + pairs.points, 1)
             np.add.at(inside.points_of_ball, pairs.balls, 1)
     return inside
+
+
+def _check(radii: NDArray[np.float64], num: int) -> None:
+    if radii.shape != (num,) or not (radii >= 0).all():
+        raise RequestError(f"radii of shape {radii.shape} are given for {num} balls; each needs one, of 0 or more.")
 
 
 def _by_products(points: Points, centres: Points, limits: NDArray[np.float64]) -> tuple[_Pairs, _Pairs]:

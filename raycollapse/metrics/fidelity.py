@@ -29,7 +29,7 @@ class FidelityScores:
     recall: float
     """0 to 1"""
     density: float
-    """0 to m / k for m synthetic points; 1 in expectation for samples of the real distribution"""
+    """0 to n / k for n real points; 1 in expectation for samples of the real distribution"""
     coverage: float
     """0 to 1"""
 

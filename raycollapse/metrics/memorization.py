@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from raycollapse.errors import RequestError
-from raycollapse.maths.arrays import as_points
+from raycollapse.maths.arrays import Distance, as_points
 from raycollapse.maths.neighbours import nearest
 from raycollapse.metrics.base import Metric, Points
 from raycollapse.metrics.generalization import generalization_score
@@ -22,7 +22,7 @@ AUTO_QUANTILE = 0.01
 """`auto` calls that share of the training points near-duplicates of each other."""
 
 
-def generalization_ratio(synthetic: Any, held_out: Any, train: Any) -> float:
+def generalization_ratio(synthetic: Any, held_out: Any, train: Any, *, metric: Distance = "l2") -> float:
     """Return the generalization score of samples over that of held-out real points: near 1 = new, 0 = copies only.
 
     Without a unit, and unlike the score itself nearly independent of the feature space's scale and of the size of the
@@ -32,17 +32,18 @@ def generalization_ratio(synthetic: Any, held_out: Any, train: Any) -> float:
         synthetic: (n, d) NumPy or torch.
         held_out: (h, d) real points that the model was not trained on.
         train: (m, d).
+        metric: `l2`, or `cosine` for 1 - cos(x, y).
     """
-    expected = generalization_score(held_out, train)
+    expected = generalization_score(held_out, train, metric=metric)
     if expected == 0:
         raise RequestError(
             f"the mean distance of held_out to train is 0: all {len(held_out)} held-out points are in the train set. "
             "Hold out images that are not trained on."
         )
-    return generalization_score(synthetic, train) / expected
+    return generalization_score(synthetic, train, metric=metric) / expected
 
 
-def authenticity(synthetic: Any, train: Any) -> float:
+def authenticity(synthetic: Any, train: Any, *, metric: Distance = "l2") -> float:
     """Return the share of samples that are authentic (Alaa et al. 2022, Section 4.3): 0 = copies only.
 
     A sample is authentic when it lies farther from its nearest training point than that point lies from its own
@@ -53,10 +54,11 @@ def authenticity(synthetic: Any, train: Any) -> float:
     Args:
         synthetic: (n, d) NumPy or torch.
         train: (m, d), m >= 2.
+        metric: `l2`, or `cosine` for 1 - cos(x, y).
     """
     points = as_points(train, "train", minimum=2)
-    distances, indices = nearest(synthetic, points, 1)  # (n, 1)
-    among_themselves = nearest(points, points, 1, exclude_self=True).distances[:, 0]  # (m,)
+    distances, indices = nearest(synthetic, points, 1, metric=metric)  # (n, 1)
+    among_themselves = nearest(points, points, 1, exclude_self=True, metric=metric).distances[:, 0]  # (m,)
     return float((distances > among_themselves[indices]).mean())
 
 
@@ -67,10 +69,12 @@ class Duplicates:
     share: float
     """0 to 1"""
     threshold: float
-    """The largest distance that makes a duplicate, in the units of the features"""
+    """The largest distance that makes a duplicate, in the units of the features for `l2`"""
 
 
-def duplicates(synthetic: Any, train: Any, threshold: float | Literal["auto"] = "auto") -> Duplicates:
+def duplicates(
+    synthetic: Any, train: Any, threshold: float | Literal["auto"] = "auto", *, metric: Distance = "l2"
+) -> Duplicates:
     """Return the share of samples that lie no farther than a threshold from their nearest training point.
 
     `auto` is the 0.01 quantile of the distances of training points to their nearest others: new draws from the
@@ -80,18 +84,19 @@ def duplicates(synthetic: Any, train: Any, threshold: float | Literal["auto"] = 
     Args:
         synthetic: (n, d) NumPy or torch.
         train: (m, d), m >= 2 for `auto`.
-        threshold: in the units of the features, >= 0; 0 counts exact copies.
+        threshold: a distance, >= 0; 0 counts exact copies.
+        metric: `l2`, in the units of the features, or `cosine` for 1 - cos(x, y).
     """
-    limit = auto_threshold(train) if threshold == "auto" else float(threshold)
+    limit = auto_threshold(train, metric) if threshold == "auto" else float(threshold)
     if not 0 <= limit < np.inf:
         raise RequestError(f"threshold is {threshold}; it must be 'auto' or a number from 0 on.")
-    return Duplicates(_share_within(nearest(synthetic, train, 1).distances, limit), limit)
+    return Duplicates(_share_within(nearest(synthetic, train, 1, metric=metric).distances, limit), limit)
 
 
-def auto_threshold(train: Any) -> float:
+def auto_threshold(train: Any, metric: Distance = "l2") -> float:
     """Return the 0.01 quantile of the distances of (m, d) training points to their nearest others, m >= 2."""
     points = as_points(train, "train", minimum=2)
-    return float(np.quantile(nearest(points, points, 1, exclude_self=True).distances, AUTO_QUANTILE))
+    return float(np.quantile(nearest(points, points, 1, exclude_self=True, metric=metric).distances, AUTO_QUANTILE))
 
 
 def _share_within(distances: NDArray[np.float64], limit: float) -> float:

@@ -90,3 +90,14 @@ def test_all_points_equal_lie_in_every_ball_but_those_of_radius_zero():
 def test_sets_of_different_widths_are_refused():
     with pytest.raises(RequestError, match="points has 3 dimensions and centres has 4"):
         count_inside(gaussian(5, 3), gaussian(5, 4), np.ones(5))
+
+
+@pytest.mark.parametrize("radii", [np.ones(4), np.ones((5, 1)), np.full(5, np.nan), np.array([1.0, 1, 1, 1, -1])])
+def test_radii_that_are_none_are_refused(radii):
+    with pytest.raises(RequestError, match="are given for 5 balls"):
+        count_inside(gaussian(5, 3), gaussian(5, 3), radii)
+
+
+def test_float16_and_every_second_row_are_taken_as_they_are():
+    points, centres = gaussian(60, 5, dtype=np.float16), gaussian(80, 5, seed=1)[::2]
+    assert_agrees(points, centres, np.full(40, 2.0))

@@ -103,6 +103,12 @@ def test_no_cell_with_enough_points_gives_nan_and_says_so():
     assert np.isnan(outcome.value) and outcome.num_cells == 0 and outcome.share == 0.0
 
 
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_a_train_set_of_one_image_repeated_is_one_cell():
+    outcome = data_copying(np.ones((30, 3)), gaussian(25, 3), np.ones((40, 3)), num_cells=4)
+    assert outcome.num_cells == 1 and outcome.value == pytest.approx(-np.sqrt(3 * 30 * 25 / 56))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -81,6 +81,19 @@ def test_rotating_shifting_and_scaling_all_change_no_measure():
     assert auto_threshold(moved[2]) == pytest.approx(9 * auto_threshold(sets[2]))
 
 
+def test_the_cosine_is_half_the_square_of_the_distance_of_directions():
+    synthetic, held_out, train = (gaussian(n, 5, seed=n) for n in (60, 50, 70))
+    directions = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (synthetic, held_out, train)]
+    of_new, of_held_out = (cdist(x, directions[2]).min(axis=1) ** 2 / 2 for x in directions[:2])
+    ratio = generalization_ratio(synthetic, held_out, train, metric="cosine")
+    assert ratio == pytest.approx(of_new.mean() / of_held_out.mean())
+    assert authenticity(synthetic, train, metric="cosine") == authenticity(directions[0], directions[2])
+    threshold = auto_threshold(directions[2]) ** 2 / 2
+    # the quantile lies between two distances, whose squares it does not divide alike
+    assert auto_threshold(train, "cosine") == pytest.approx(threshold, rel=0.1)
+    assert duplicates(synthetic, train, 0.05, metric="cosine").share == (of_new <= 0.05).mean() > 0
+
+
 def test_held_out_points_that_were_trained_on_are_refused():
     train = gaussian(20, 3)
     with pytest.raises(RequestError, match="all 5 held-out points are in the train set"):
