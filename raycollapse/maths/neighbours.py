@@ -77,7 +77,7 @@ def _check_k(k: int, num_queries: int, num_references: int, exclude_self: bool) 
 
 def _search(q: Points, r: Points, k: int, exclude_self: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     distances, indices = np.empty((len(q), k)), np.empty((len(q), k), np.int64)
-    frame = _Frame.around(q, r)
+    frame = Frame.around(q, r)
     todo, num, precise = np.arange(len(q)), min(k + exclude_self + _EXTRA, len(r)), False
     while len(todo):
         proposal = frame.propose(q[todo] if len(todo) < len(q) else q, r, num, precise)
@@ -90,16 +90,16 @@ def _search(q: Points, r: Points, k: int, exclude_self: bool) -> tuple[NDArray[n
     return distances, indices
 
 
-class _Frame(NamedTuple):
+class Frame(NamedTuple):
     """Where the points are moved before products are formed: their centre at 0, the farthest of them at length 1."""
 
     centre: NDArray[np.float64]
     scale: float
 
     @staticmethod
-    def around(q: Points, r: Points) -> "_Frame":
+    def around(q: Points, r: Points) -> "Frame":
         centre = r.mean(axis=0, dtype=np.float64)
-        return _Frame(centre, max(_radius(q, centre), _radius(r, centre)) or 1.0)
+        return Frame(centre, max(_radius(q, centre), _radius(r, centre)) or 1.0)
 
     def place(self, points: Points, precise: bool) -> Points:
         kind = np.dtype(np.float64) if precise else points.dtype
@@ -115,7 +115,7 @@ class _Frame(NamedTuple):
         placed_r = self.place(r, precise)
         placed_q = placed_r if q is r else self.place(q, precise)
         candidates, beyond = (_by_float64 if precise else _by_faiss)(placed_q, placed_r, num)
-        return _Proposal(candidates, beyond.astype(np.float64), np.full(len(q), _error(placed_q)))
+        return _Proposal(candidates, beyond.astype(np.float64), np.full(len(q), product_error(placed_q)))
 
 
 def _radius(points: Points, centre: NDArray[np.float64]) -> float:
@@ -128,7 +128,7 @@ def _radius(points: Points, centre: NDArray[np.float64]) -> float:
     return largest * float(np.sqrt(np.einsum("ij,ij->i", centred, centred).max()))
 
 
-def _error(placed: Points) -> float:
+def product_error(placed: Points) -> float:
     """Return a bound on the error of |x|^2 + |y|^2 - 2 x.y for points of length up to 1.
 
     d eps / 2 (|x| + |y|)^2 is the worst case of the sums; moving and rounding the points costs a few eps more.

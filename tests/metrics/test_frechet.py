@@ -47,6 +47,20 @@ def test_torchmetrics_agrees_to_its_precision():
     assert frechet_distance(a, b) == pytest.approx(theirs, rel=1e-6)
 
 
+@pytest.mark.parametrize(("num_a", "num_b"), [(300, 300), (120, 260)])
+def test_torchmetrics_metric_given_features_instead_of_images_agrees(num_a, num_b):
+    import torch
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    features_are_given = torch.nn.Identity()
+    features_are_given.num_features = 10
+    theirs = FrechetInceptionDistance(feature=features_are_given)
+    a, b = gaussian(num_a, 10), gaussian(num_b, 10, seed=1)
+    theirs.update(torch.from_numpy(a), real=True)
+    theirs.update(torch.from_numpy(b), real=False)
+    assert frechet_distance(a, b) == pytest.approx(float(theirs.compute()), rel=1e-8)
+
+
 def test_one_dimension_is_the_difference_of_means_and_of_deviations():
     a, b = gaussian(50, 1), gaussian(60, 1, seed=1)
     expected = (a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2
