@@ -36,6 +36,7 @@ def raycollapse(*arguments: str, **environment: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.slow  # it compares when two trainings of seconds ran, which a busy machine may shift
 def test_a_run_shows_its_own_lines_only_and_needs_no_home_to_write_in(file: Path, tmp_path: Path) -> None:
     storage = tmp_path / "storage"
     home = {"HOME": "/dev/null/nobody", "MPLCONFIGDIR": str(tmp_path)}
