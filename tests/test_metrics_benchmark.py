@@ -14,6 +14,7 @@ def test_ours_and_theirs_agree_and_the_table_and_the_json_hold_them_all(
 ) -> None:
     file = tmp_path / "metrics.json"
     options = ["--sizes", "150", "300", "--rounds", "1", "--reference-limit", "200", "--json", str(file)]
+    monkeypatch.syspath_prepend(SCRIPT.parent)  # as Python does for a script
     monkeypatch.setattr("sys.argv", [str(SCRIPT), *options])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     written = json.loads(file.read_text())

@@ -3,6 +3,7 @@
 import argparse
 import json
 import multiprocessing
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -88,23 +89,20 @@ def _run(function: Function, features: Features) -> tuple[float, float]:
     faiss.omp_set_num_threads(1)
     function(features[:WARM_UP])
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark counts from here (Linux)
-    before, start = _kibibytes("VmRSS"), time.perf_counter()
+    before, start = kibibytes("VmRSS"), time.perf_counter()
     function(features)
-    return time.perf_counter() - start, (_kibibytes("VmHWM") - before) * 1024 / features.nbytes
+    return time.perf_counter() - start, (kibibytes("VmHWM") - before) * 1024 / features.nbytes
 
 
-def _kibibytes(field: str) -> int:
+def kibibytes(field: str) -> int:
+    """Return a field of this process's memory (Linux): `VmRSS`, what it holds; `VmHWM`, the most it held."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
-def growth(timings: list[Timing], name: str) -> float | None:
-    """Return p of seconds ~ n^p, fitted to the medians; none for fewer than two sizes."""
-    own = [(timing.num, timing.median) for timing in timings if timing.function == name]
-    if len(own) < 2:
-        return None
-    nums, seconds = np.log(np.array(own)).T
-    return float(np.polyfit(nums, seconds, 1)[0])
+def growth(nums: Sequence[int], seconds: Sequence[float]) -> float | None:
+    """Return p of seconds ~ n^p, fitted over the sizes; none for fewer than two."""
+    return float(np.polyfit(np.log(nums), np.log(seconds), 1)[0]) if len(nums) > 1 else None
 
 
 def table(timings: list[Timing]) -> str:
@@ -114,7 +112,7 @@ def table(timings: list[Timing]) -> str:
     for name in dict.fromkeys(timing.function for timing in timings):
         own = {timing.num: timing for timing in timings if timing.function == name}
         cells = [f"{own[num].median:.2f} s ({own[num].memory:.2f}x)" if num in own else "" for num in sizes]
-        exponent = growth(timings, name)
+        exponent = growth(list(own), [timing.median for timing in own.values()])
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {'' if exponent is None else f'n^{exponent:.2f}'} |")
     return "\n".join(lines)
 
@@ -131,8 +129,6 @@ def features_from(name: str, dim: int, num_most: int) -> Callable[[int], Feature
         centres = 2 * rng.normal(size=(64, dim)) * spectrum
         points = rng.normal(size=(num_most, dim)) * spectrum + centres[rng.integers(64, size=num_most)]
         return lambda num: points[:num].astype(np.float32)
-    import os
-
     from raycollapse.features import EfficientNetLite, Pixels
 
     images = np.load(Path(os.environ["RAYCOLLAPSE_DATA"]) / "cifar10_train_32768.npz")["images"][:num_most]
@@ -158,10 +154,11 @@ def report(timings: list[Timing], options: argparse.Namespace) -> None:
     """Print the table, and write the figures with where they were taken."""
     print(table(timings))
     if options.json:
-        facts = {"features": options.features, "processor": _processor(), "threads": 1, "date": str(date.today())}
+        facts = {"features": options.features, "processor": processor(), "threads": 1, "date": str(date.today())}
         options.json.write_text(json.dumps({**facts, "timings": [asdict(timing) for timing in timings]}, indent=1))
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's name."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return models[0].partition(":")[2].strip() if models else platform.processor()

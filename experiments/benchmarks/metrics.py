@@ -16,8 +16,6 @@ import ctypes
 import io
 import json
 import os
-import platform
-import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +24,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from measuring import growth, kibibytes, processor
 from numpy.typing import NDArray
 
 from raycollapse.maths.neighbours import nearest
@@ -114,7 +113,11 @@ def main() -> None:
     }  # fmt: skip
     print(table(results, setting))
     if options.json is not None:
-        content = {"setting": setting, "results": [asdict(result) for result in results], "growth": growth(results)}
+        content = {
+            "setting": setting,
+            "results": [asdict(result) for result in results],
+            "growth": exponents_of(results),
+        }
         options.json.write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -165,38 +168,25 @@ def measured(contestant: Contestant, synthetic: Features, real: Features) -> tup
     """Return seconds, peak MiB above what was held before, and the values."""
     ctypes.CDLL(None).malloc_trim(0)  # what earlier contestants freed is not there to be reused
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is held now
-    before, start = memory("VmHWM"), time.perf_counter()
+    before, start = kibibytes("VmHWM"), time.perf_counter()
     values = contestant.run(synthetic, real)
-    return time.perf_counter() - start, memory("VmHWM") - before, values
+    return time.perf_counter() - start, (kibibytes("VmHWM") - before) / 1024, values
 
 
-def memory(field: str) -> float:
-    """Return a field of this process's memory in MiB."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found.group(1)) / 1024
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    return found.group(1) if found else platform.processor()
-
-
-def growth(results: list[Result]) -> dict[str, float]:
-    """Return the exponents e of time ~ size^e, fitted over the sizes (nothing for fewer than two)."""
+def exponents_of(results: list[Result]) -> dict[str, float]:
+    """Return by contestant how its time grows (nothing for fewer than two sizes)."""
     exponents = {}
     for what, who in dict.fromkeys((result.what, result.who) for result in results):
         own = [result for result in results if (result.what, result.who) == (what, who)]
-        if len(own) > 1:
-            slope = np.polyfit(np.log([r.size for r in own]), np.log([r.seconds for r in own]), 1)[0]
-            exponents[f"{what}: {who}"] = round(float(slope), 2)
+        exponent = growth([r.size for r in own], [r.seconds for r in own])
+        if exponent is not None:
+            exponents[f"{what}: {who}"] = round(exponent, 2)
     return exponents
 
 
 def table(results: list[Result], setting: dict[str, object]) -> str:
     """Return the results as a Markdown table."""
-    exponents = growth(results)
+    exponents = exponents_of(results)
     lines = [
         "| what | by | points | seconds | peak MiB | differs by | time grows as n^ |",
         "|---|---|---|---|---|---|---|",

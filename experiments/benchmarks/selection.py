@@ -63,10 +63,9 @@ def published_threshold_decay(features: Features) -> Any:
     """A loop over candidates that computes every distance to the accepted anew in every pass."""
     num_select, waiting = len(features) // 2, list(range(1, len(features)))
     tau = auto_threshold(features, np.arange(len(features)), num_select)
-    accepted = features[:1]
     chosen = [0]
     held = np.empty((num_select, features.shape[1]), np.float32)
-    held[0] = accepted
+    held[0] = features[0]
     while len(chosen) < num_select:
         left = []
         for row in waiting:
