@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ray_runs import LONGER
 from tiny import TINY, manifests
 
 from raycollapse.distributed.cluster import connected
@@ -17,15 +16,15 @@ from raycollapse.errors import RequestError
 COMMAND = [sys.executable, "-c", "from raycollapse.cli import main; main()"]
 OURS = re.compile(
     r"(tiny: \d+ trial\(s\) .*|\[\d/\d\] .*: generation \d of \d, about .* left|Figure: .*|Every value: .*)"
-    r"|( paradigm, strategy .*| ─+ | (replace|accumulate), \w+ .*|generation \d .*|.* at last *| *)"
+    r"|( paradigm, strategy .*| ─+ | replace, \S+ .*|generation \d .*|.* at last *| *)"
 )
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    sweep = {"grid": {"selection": ["uniform", "greedy"]}}
+    meeting = [{"name": "plugins:Meeting", "folder": str(tmp_path), "place": place} for place in (0, 1)]
     path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(TINY | {"training": LONGER, "sweep": sweep}))
+    path.write_text(yaml.safe_dump(TINY | {"sweep": {"grid": {"selection": meeting}}}))
     return path
 
 
@@ -36,18 +35,17 @@ def raycollapse(*arguments: str, **environment: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.slow  # it compares when two trainings of seconds ran, which a busy machine may shift
-def test_a_run_shows_its_own_lines_only_and_needs_no_home_to_write_in(file: Path, tmp_path: Path) -> None:
+def test_a_run_works_on_two_trials_at_once_shows_its_own_lines_only_and_needs_no_home_to_write_in(
+    file: Path, tmp_path: Path
+) -> None:
     storage = tmp_path / "storage"
-    home = {"HOME": "/dev/null/nobody", "MPLCONFIGDIR": str(tmp_path)}
-    done = raycollapse("run", str(file), "--storage", str(storage), **home)
+    home = {"HOME": "/dev/null/nobody", "MPLCONFIGDIR": str(tmp_path), "COLUMNS": "120"}  # no line is wrapped
+    done = raycollapse("run", str(file), "--storage", str(storage), **home, PYTHONPATH=str(Path(__file__).parent))
+    # Had the trials taken turns, the first strategy would have waited for the second in vain.
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert [line for line in done.stdout.splitlines() if not OURS.fullmatch(line)] == []
     trainings = [found for (kind, _), found in manifests(storage).items() if kind == "train"]
-    spans = sorted((found.timestamp - found.seconds, found.timestamp) for found in trainings)
-    first, second, third = spans
-    assert first[1] < second[0], "generation 1 is one model, and comes first"
-    assert third[0] < second[1], "trials hold no CPU: their trainings of generation 2 run at the same time"
+    assert len(trainings) == 3, "one model of generation 1 for both"
 
 
 def test_an_address_where_nothing_answers_is_refused_at_once() -> None:

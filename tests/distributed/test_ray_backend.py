@@ -191,7 +191,7 @@ def test_damaged_data_are_made_anew_for_several_workers_too(tmp_path: Path, capl
 @pytest.mark.slow
 def test_a_lost_train_worker_costs_the_steps_since_the_checkpoint(tmp_path: Path) -> None:
     resources = {"device": "cpu", "train_workers": 2}
-    long = LONGER | {"num_steps": 3000}
+    long = LONGER | {"num_steps": 1000}
     told = tiny(tmp_path, num_generations=1, training=long, resources=resources)
     killed = []
     thread = meanwhile(
