@@ -42,4 +42,19 @@ class Accumulate(Paradigm):
         return tuple(history)
 
 
-AnyParadigm = Annotated[Replace | Accumulate, Field(discriminator="name"), Family(Paradigm)]
+class Window(Paradigm):
+    """The newest generations only. While none has fallen out of the window this is `accumulate`."""
+
+    name: Literal["window"] = "window"
+    num_newest: int = Field(gt=0)
+    """How many generations the pool spans. The real data are generation 0 and count as one, the first to fall out."""
+    keep_real: bool = False
+    """Whether the real data stay in the pool for good, beside the `num_newest` newest synthetic generations."""
+
+    def pool(self, history: Sequence[Set]) -> tuple[Set, ...]:
+        if self.keep_real:
+            return (history[0], *history[1:][-self.num_newest :])
+        return tuple(history[-self.num_newest :])
+
+
+AnyParadigm = Annotated[Replace | Accumulate | Window, Field(discriminator="name"), Family(Paradigm)]
