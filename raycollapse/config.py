@@ -135,6 +135,7 @@ class Experiment(Config):
         self.training.check_request(self.num_train, device, self.resources.train_workers)
         self.sampling.check_request(self.training.num_train_timesteps, device)
         self.selection.check_request(sum(self.paradigm.pool([self.num_train, self.num_candidates])))
+        self.paradigm.check_request(self.data, self.selection, self.num_generations)
         return decided
 
     @property
@@ -152,6 +153,11 @@ class Experiment(Config):
     def num_train(self) -> int:
         """N."""
         return self.data.num_train
+
+    @property
+    def num_select(self) -> int:
+        """How many of the N images of a train set are selected; the paradigm may put real ones beside them."""
+        return self.num_train - self.paradigm.num_real(self.num_train)
 
     def spaces(self) -> list[FeatureExtractor]:
         """Return the distinct feature spaces, the selection's first."""

@@ -20,7 +20,7 @@ from raycollapse.store import Store
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.tracking.replay import replaying
-from raycollapse.trial import Trial, real_stage
+from raycollapse.trial import Trial, fresh_stage, real_stage
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +136,9 @@ def _load_data(store: Store, trials: list[Experiment]) -> None:
         stage[1].denoiser.check_shape(shape)
         for extractor in stage[1].spaces():
             extractor.check_shape(shape)
+    for trial in trials:
+        if trial.paradigm.needs_fresh and trial.num_generations > 1:
+            make(fresh_stage(trial, trial.num_generations - 1), store)  # the last to come: the reserve is large enough
 
 
 def _records(store: Store, trial: Experiment) -> TrialRecords:

@@ -18,7 +18,7 @@ from raycollapse.stages.features import FeaturesStage, Shard
 from raycollapse.stages.imagesets import ImageSet, TrainSet
 from raycollapse.stages.measuring import MeasureStage
 from raycollapse.stages.picturing import PictureStage
-from raycollapse.stages.real import RealStage
+from raycollapse.stages.real import FreshStage, RealStage
 from raycollapse.stages.sampling import SampleStage
 from raycollapse.stages.selecting import SelectStage
 from raycollapse.stages.shortlisting import ShortlistStage, dealt
@@ -128,11 +128,25 @@ class Trial:
         shortlists = self._shortlists(pool, generation)
         self.backend.run([(shortlist,) for shortlist in shortlists])
         stage = SelectStage(
-            pool, own.selection, own.features, own.num_train, own.seed, generation, own.device, resources.threads,
-            shortlists, real_stage(own).train() if own.selection.needs_real else None,
+            pool, own.selection, own.features, own.num_select, own.seed, generation, own.device, resources.threads,
+            shortlists, real_stage(own).train() if own.selection.needs_real else None, self._kept(generation),
         )  # fmt: skip
         self.backend.run([(stage,)])
         return stage.train_set()
+
+    def _kept(self, generation: int) -> tuple[ImageSet, ...]:
+        """Return the real images that the paradigm puts into the next train set, whatever is selected."""
+        own = self.experiment
+        num = own.num_train - own.num_select
+        if num == 0:
+            return ()
+        if not own.paradigm.needs_fresh:
+            return (real_stage(own).train().first(num),)
+        stage = fresh_stage(own, generation)
+        self.backend.run([(stage,)])
+        fresh = stage.images()
+        self.backend.run([self._features(shard, own.spaces()) for shard in fresh.shards])
+        return (fresh,)
 
     def _shortlists(self, pool: tuple[ImageSet, ...], generation: int) -> tuple[ShortlistStage, ...]:
         own, strategy = self.experiment, self.experiment.selection
@@ -141,7 +155,7 @@ class Trial:
         num_pool = sum(map(len, pool))
         return tuple(
             ShortlistStage(
-                parts, offsets, strategy, own.features, num_pool, own.num_train, own.seed, generation, index,
+                parts, offsets, strategy, own.features, num_pool, own.num_select, own.seed, generation, index,
                 own.device, own.resources.threads,
             )
             for index, (parts, offsets) in enumerate(dealt(pool, strategy.num_shards))
@@ -188,3 +202,9 @@ def _role(metric: Metric) -> str:
 def real_stage(experiment: Experiment) -> RealStage:
     """Return the stage of generation 0."""
     return RealStage(experiment.data, experiment.seed, experiment.sampling.shard_size)
+
+
+def fresh_stage(experiment: Experiment, generation: int) -> FreshStage:
+    """Return the stage of the new real images that join after a generation; the paradigm needs them."""
+    num = experiment.num_train - experiment.num_select
+    return FreshStage(experiment.data, experiment.seed, generation, num, experiment.sampling.shard_size)

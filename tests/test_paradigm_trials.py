@@ -1,12 +1,25 @@
 """Whole loops under each paradigm, real in every part: what their models train on, and what is shared."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-from tiny import manifests, run, tiny
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rich.console import Console
+from tiny import manifests, results, run, tiny
 
-from raycollapse.config import Experiment
-from raycollapse.plan import stages_of
+from raycollapse.config import Experiment, expand
+from raycollapse.errors import RequestError, StageError
+from raycollapse.features import Pixels
+from raycollapse.plan import plan, stages_of
+from raycollapse.runner import run_here
+from raycollapse.selection import KeepAll
+from raycollapse.stages.base import make
+from raycollapse.stages.real import RealStage
+from raycollapse.stages.selecting import SelectStage
+from raycollapse.store import Store
 
 
 def counts(folder: Path) -> list[dict[str, int]]:
@@ -18,6 +31,21 @@ def counts(folder: Path) -> list[dict[str, int]]:
 
 def real_shares(experiment: Experiment) -> list[float]:
     return [record.metrics["selection/real_share"] for record in run(experiment)]
+
+
+def train_sets(experiment: Experiment) -> list[NDArray[np.uint8]]:
+    """Return the images of each train set that was selected, in loop order, as they lie in the storage."""
+    store = Store(experiment.storage)
+    selects = [stage for stage in stages_of(experiment).values() if isinstance(stage, SelectStage)]
+    return [stage.train_set().load(store).images for stage in selects]  # type: ignore[misc]
+
+
+def rows(images: NDArray[np.uint8]) -> set[bytes]:
+    return {image.tobytes() for image in images}
+
+
+def quiet(experiment: Experiment) -> None:
+    assert not run_here(experiment, Console(quiet=True)).failures
 
 
 # Window
@@ -40,3 +68,124 @@ def test_a_window_shares_every_stage_with_accumulate_until_a_generation_falls_ou
     parted = {(kind, stage.full_identity["seed"][1]) for (kind, key), stage in window.items()  # type: ignore[index]
               if kind in ("select", "train") and (kind, key) not in accumulate}  # fmt: skip
     assert parted == {("select", 3), ("train", 4)}
+
+
+# A fixed share of real images
+
+FRESH = {"name": "fresh", "real_share": 0.25}
+
+
+def fresh(folder: Path, num_fresh: int = 30, **changes: Any) -> Experiment:
+    data = {"name": "digits", "num_train": 40, "num_held_out": 24, "num_fresh": num_fresh}
+    return tiny(folder, **{"paradigm": FRESH, "data": data, "num_generations": 3, **changes})
+
+
+@pytest.mark.parametrize("selection", ["greedy", "uniform", {"name": "distributed_greedy", "num_shards": 3}])
+def test_the_same_real_images_are_in_every_augmented_train_set(selection: Any, tmp_path: Path) -> None:
+    own = tiny(tmp_path, paradigm={"name": "augment", "real_share": 0.25}, selection=selection, num_generations=3)
+    assert real_shares(own) == [1.0, 0.25, 0.25]
+    assert counts(tmp_path) == [{"0": 10, "1": 30}, {"0": 10, "2": 30}]
+    real = own.data.split(own.seed)[0].images
+    first, second = train_sets(own)
+    np.testing.assert_array_equal(first[:10], real[:10])
+    np.testing.assert_array_equal(second[:10], real[:10])
+    assert len(first) == len(second) == 40
+    assert rows(first[10:]).isdisjoint(rows(real) | rows(second[10:]))
+
+
+def test_the_real_images_of_each_generation_are_new_under_fresh(tmp_path: Path) -> None:
+    own = fresh(tmp_path)
+    assert real_shares(own) == [1.0, 0.25, 0.25]
+    assert counts(tmp_path) == [{"0": 10, "1": 30}, {"0": 10, "2": 30}]
+    train, held_out = own.data.split(own.seed)
+    first, second = (images[:10] for images in train_sets(own))
+    for generation, new in enumerate((first, second), start=1):
+        np.testing.assert_array_equal(new, own.data.fresh(own.seed, generation, 10).images)
+    groups = [rows(images) for images in (train.images, held_out.images, first, second)]
+    assert sum(map(len, groups)) == 40 + 24 + 10 + 10 == len(set().union(*groups))
+
+
+@pytest.mark.parametrize("name", ["augment", "fresh"])
+def test_metrics_compare_n_images_and_train_sets_hold_n_whatever_the_share(name: str, tmp_path: Path) -> None:
+    run(fresh(tmp_path, num_fresh=48, paradigm={"name": name, "real_share": 0.6}))
+    measured = [manifest.facts for manifest in manifests(tmp_path).values() if manifest.kind == "measure"]
+    assert {facts[f"num_{one}"] for facts in measured for one in ("real", "train_set", "synthetic")} == {40}
+
+
+PLANS: list[dict[str, Any]] = [
+    {"paradigm": {"name": "window", "num_newest": 1, "keep_real": True}},
+    {"paradigm": "augment", "selection": "uniform"},
+    {"paradigm": FRESH, "selection": {"name": "distributed_greedy", "num_shards": 2}},
+    {"selection": "covariance_matching", "sweep": {"grid": {"paradigm": ["augment", FRESH, "replace"]}}},
+]
+
+
+@pytest.mark.parametrize("changes", PLANS)
+def test_what_is_planned_is_exactly_what_is_made(changes: dict[str, Any], tmp_path: Path) -> None:
+    own = fresh(tmp_path, **changes)
+    planned = plan([trial.on("cpu") for trial in expand(own)])
+    quiet(own)
+    assert {key: stage.full_identity for key, stage in planned.shared.items()} == {
+        key: manifest.identity for key, manifest in manifests(tmp_path).items()
+    }
+
+
+def test_new_images_are_loaded_once_for_each_generation_and_for_all_strategies() -> None:
+    found = plan(expand(fresh(Path("/nowhere"), sweep={"grid": {"selection": ["greedy", "uniform"]}})))
+    assert (found.num_in_all["fresh"], found.num_shared["fresh"]) == (4, 2)
+    assert found.num_shared["real"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"num_generations": 5}, r"num_fresh is 30, but 10 new real images in each generation up to 4 are 40"),
+        ({"paradigm": "fresh"}, r"num_fresh is 30, but 20 new real images in each generation up to 2 are 40"),
+        ({"num_fresh": 0}, r"num_fresh is 0"),
+        ({"num_fresh": 1734}, r"num_train \+ data\.num_held_out \+ data\.num_fresh is 1,798 but digits has 1,797"),
+        ({"selection": "keep_all"}, r"keep_all trains on the whole pool"),
+        ({"paradigm": {"name": "augment", "real_share": 0.99}}, r"real_share is 0\.99, which is 40 of 40 images"),
+    ],
+)
+def test_what_cannot_be_had_in_every_generation_is_refused_before_anything_is_trained(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match=reason):
+        run_here(fresh(tmp_path, **changes), Console(quiet=True))
+    assert not {kind for kind, _ in manifests(tmp_path)} & {"train", "fresh"}
+
+
+def test_a_reserve_larger_than_the_data_is_refused_where_the_real_data_are_there_already(tmp_path: Path) -> None:
+    quiet(fresh(tmp_path, num_fresh=20))
+    with pytest.raises(RequestError, match=r"data\.num_fresh is 1,864 but digits has 1,797"):
+        run_here(fresh(tmp_path, num_fresh=1800, num_generations=4), Console(quiet=True))
+
+
+def test_a_larger_reserve_and_more_generations_extend_a_run_and_change_nothing_of_it(tmp_path: Path) -> None:
+    quiet(fresh(tmp_path, num_fresh=20))
+    before = {key: manifest.attempt for key, manifest in manifests(tmp_path).items()}
+    longer = fresh(tmp_path, num_fresh=30, num_generations=4)
+    quiet(longer)
+    after = {key: manifest.attempt for key, manifest in manifests(tmp_path).items()}
+    assert before.items() <= after.items()
+    assert real_shares(longer) == [1.0, 0.25, 0.25, 0.25]
+    assert len(list((tmp_path / "experiments" / "tiny").iterdir())) == 1
+
+
+def test_new_images_that_are_damaged_are_made_anew_and_give_the_same_metrics(tmp_path: Path) -> None:
+    before = results(run(fresh(tmp_path)))
+    for file in tmp_path.glob("stages/fresh/*/*/*.parquet"):
+        file.write_bytes(file.read_bytes()[:-1])
+    for stage in (*tmp_path.glob("stages/select/*"), *tmp_path.glob("stages/train/*")):
+        shutil.rmtree(stage)
+    assert results(run(fresh(tmp_path))) == before
+
+
+def test_a_strategy_that_returns_more_than_asked_for_would_change_the_share_and_fails(tmp_path: Path) -> None:
+    own = fresh(tmp_path, paradigm="augment", num_generations=1)
+    run(own)
+    (real,) = [stage for stage in stages_of(own).values() if isinstance(stage, RealStage)]
+    whole = real.train()
+    stage = SelectStage((whole,), KeepAll(), Pixels(), 30, 0, 1, "cpu", 1, kept=(real.held_out().first(10),))
+    with pytest.raises(StageError, match="returned 40 positions; exactly 30 are needed beside the real images"):
+        make(stage, Store(own.storage))

@@ -11,6 +11,8 @@ from raycollapse.selection.pool import Indices, Pool
 class KeepAll(SelectionStrategy):
     """The whole pool, in random order, so that its first N are a fair draw. Ignores how many are asked for."""
 
+    keeps_all = True
+
     name: Literal["keep_all"] = "keep_all"
 
     def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Indices:
