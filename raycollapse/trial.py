@@ -68,13 +68,15 @@ class Trial:
         )
         return real, held_out
 
-    def train(self, train_set: TrainSet, generation: int) -> str:
+    def train(self, train_set: TrainSet, generation: int, previous: str | None) -> str:
         own, resources = self.experiment, self.experiment.resources
         self._generation = generation
         self.on_progress(generation, "train")
+        initial = previous if own.training.init == "previous" else None
+        training = own.training.from_scratch() if initial is None else own.training
         stage = TrainStage(
-            train_set, own.denoiser, own.training, own.seed, generation,
-            own.device, resources.threads, resources.train_workers,
+            train_set, own.denoiser, training, own.seed, generation,
+            own.device, resources.threads, resources.train_workers, initial,
         )  # fmt: skip
         self.backend.run([(stage,)])
         self._stages = {"train": stage}

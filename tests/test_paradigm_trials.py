@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rich.console import Console
+from safetensors.numpy import load_file
 from tiny import manifests, results, run, tiny
 
 from raycollapse.config import Experiment, expand
@@ -189,3 +190,25 @@ def test_a_strategy_that_returns_more_than_asked_for_would_change_the_share_and_
     stage = SelectStage((whole,), KeepAll(), Pixels(), 30, 0, 1, "cpu", 1, kept=(real.held_out().first(10),))
     with pytest.raises(StageError, match="returned 40 positions; exactly 30 are needed beside the real images"):
         make(stage, Store(own.storage))
+
+
+# Training: on more, or from the model before
+
+
+def weights(folder: Path) -> list[dict[str, NDArray[np.float32]]]:
+    """Return the weights of each generation's model, in loop order."""
+    store, made = Store(str(folder)), [m for m in manifests(folder).values() if m.kind == "train"]
+    made.sort(key=lambda manifest: manifest.identity["seed"][1])  # type: ignore[index, return-value]
+    return [load_file(store.folder("train", one.key) / "model" / "diffusion_pytorch_model.safetensors") for one in made]
+
+
+@pytest.mark.parametrize("init", ["scratch", "previous"])
+def test_a_loop_that_fine_tunes_hands_its_weights_on_and_one_from_scratch_does_not(init: str, tmp_path: Path) -> None:
+    """With steps too small to change any weight every model is the first one, or another seed's random weights."""
+    training = {"num_steps": 3, "warmup_steps": 1, "batch_size": 16, "learning_rate": 1e-40, "init": init}
+    records = run(tiny(tmp_path, training=training, num_generations=3))
+    first, *later = weights(tmp_path)
+    assert len(records) == 3 and len(later) == 2
+    for other in later:
+        same = all(np.allclose(first[name], other[name], rtol=0, atol=1e-30) for name in first)
+        assert same == (init == "previous")
