@@ -12,13 +12,17 @@ from safetensors.numpy import load_file
 from tiny import manifests, results, run, tiny
 
 from raycollapse.config import Experiment, expand
+from raycollapse.data.shards import read_shard
 from raycollapse.errors import RequestError, StageError
 from raycollapse.features import Pixels
+from raycollapse.metrics.entropy import kozachenko_leonenko
+from raycollapse.metrics.generalization import generalization_score
 from raycollapse.plan import plan, stages_of
 from raycollapse.runner import run_here
 from raycollapse.selection import KeepAll
 from raycollapse.stages.base import make
 from raycollapse.stages.real import RealStage
+from raycollapse.stages.sampling import SampleStage
 from raycollapse.stages.selecting import SelectStage
 from raycollapse.store import Store
 
@@ -39,6 +43,14 @@ def train_sets(experiment: Experiment) -> list[NDArray[np.uint8]]:
     store = Store(experiment.storage)
     selects = [stage for stage in stages_of(experiment).values() if isinstance(stage, SelectStage)]
     return [stage.train_set().load(store).images for stage in selects]  # type: ignore[misc]
+
+
+def samples(experiment: Experiment, generation: int) -> NDArray[np.uint8]:
+    """Return what one generation's model made, whole shards."""
+    store = Store(experiment.storage)
+    stages = [stage for stage in stages_of(experiment).values() if isinstance(stage, SampleStage)]
+    shards = [read_shard(stage.shard().path(store)) for stage in stages if stage.generation == generation]
+    return np.concatenate([shard.images for shard in shards])  # type: ignore[return-value]
 
 
 def rows(images: NDArray[np.uint8]) -> set[bytes]:
@@ -212,3 +224,27 @@ def test_a_loop_that_fine_tunes_hands_its_weights_on_and_one_from_scratch_does_n
     for other in later:
         same = all(np.allclose(first[name], other[name], rtol=0, atol=1e-30) for name in first)
         assert same == (init == "previous")
+
+
+def test_training_on_2n_sees_every_sample_and_is_measured_at_n(tmp_path: Path) -> None:
+    training = {"num_epochs": 3, "warmup_steps": 1, "batch_size": 16, "learning_rate": 1e-3}
+    own = tiny(tmp_path, selection="keep_all", training=training)
+    records = run(own)
+    (train_set,) = train_sets(own)
+    assert len(train_set) == 80 and counts(tmp_path) == [{"1": 80}]
+    steps = {m.identity["seed"][1]: m.facts["num_steps"] for m in manifests(tmp_path).values() if m.kind == "train"}  # type: ignore[index]
+    assert steps == {1: 8, 2: 15}  # 3 x 40 and 3 x 80 images in batches of 16
+    values, features = records[1].metrics, train_set.reshape(80, -1).astype(np.float32)
+    synthetic = samples(own, generation=2)[:40].reshape(40, -1).astype(np.float32)
+    assert values["entropy/train_set"] == kozachenko_leonenko(features[:40]).value
+    assert values["entropy/synthetic"] == kozachenko_leonenko(synthetic).value
+    assert values["memorization/generalization_score"] == generalization_score(synthetic, features)
+
+
+def test_training_on_2n_selecting_n_of_2n_and_training_on_n_share_the_first_model_and_its_first_samples() -> None:
+    strategies = ["keep_all", "greedy", "uniform"]
+    trials = expand(tiny(Path("/nowhere"), sweep={"grid": {"selection": strategies}}))
+    sampled = [{key for kind, key in stages_of(trial) if kind == "sample"} for trial in trials]
+    found = plan(trials)
+    assert (found.num_in_all["train"], found.num_shared["train"]) == (6, 4)
+    assert sampled[0] & sampled[1] > sampled[0] & sampled[2]  # of generation 1 the whole 2N, and the N they begin with
