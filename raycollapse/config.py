@@ -19,6 +19,7 @@ from raycollapse.overrides import merge, parse_assignment, set_path
 from raycollapse.paradigms import AnyParadigm
 from raycollapse.schema import Config, Json
 from raycollapse.selection import AnyStrategy
+from raycollapse.start import Start
 from raycollapse.store import content_key
 from raycollapse.sweeps import Sweep
 
@@ -62,6 +63,8 @@ class Experiment(Config):
     """What of the history the next train set may be chosen from."""
     selection: AnyStrategy
     """How the next train set is chosen from the pool."""
+    start: Start | None = None
+    """Images that take the place of generation 1's samples; none: generation 1 is trained on the real images."""
     num_generations: int = Field(gt=0)
     """Generations to train; more than an earlier run had extends it."""
     denoiser: AnyDenoiser
@@ -82,6 +85,8 @@ class Experiment(Config):
     """Where results are shown."""
     sweep: Sweep | None = None
     """A grid over fields: one trial for each combination."""
+
+    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"start"})
 
     EXTENSION_FIELDS: ClassVar[tuple[str, ...]] = (
         "name", "num_generations", "metrics", "resources", "storage", "tracking", "sweep",

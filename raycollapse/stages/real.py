@@ -29,8 +29,8 @@ class RealStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         train, held_out = self.data.split(self.seed)
-        _write_shards(folder, "train", train, self.shard_size)
-        _write_shards(folder, "held_out", held_out, self.shard_size)
+        write_shards(folder, "train", train, self.shard_size)
+        write_shards(folder, "held_out", held_out, self.shard_size)
         return {
             "num_train": len(train.images),
             "num_held_out": len(held_out.images),
@@ -39,11 +39,11 @@ class RealStage(Stage):
 
     def train(self) -> ImageSet:
         """Return the reference to the real train set, N images."""
-        return _image_set(self, "train", self.data.num_train, self.shard_size)
+        return image_set(self, "train", self.data.num_train, self.shard_size)
 
     def held_out(self) -> ImageSet:
         """Return the reference to the held-out real images."""
-        return _image_set(self, "held_out", self.data.resolved_num_held_out, self.shard_size)
+        return image_set(self, "held_out", self.data.resolved_num_held_out, self.shard_size)
 
 
 @dataclass(frozen=True)
@@ -69,27 +69,29 @@ class FreshStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         fresh = self.data.fresh(self.seed, self.generation, self.num)
-        _write_shards(folder, "fresh", fresh, self.shard_size)
+        write_shards(folder, "fresh", fresh, self.shard_size)
         return {"num": len(fresh), "shape": list(fresh.shape)}
 
     def images(self) -> ImageSet:
         """Return the reference to the new real images."""
-        return _image_set(self, "fresh", self.num, self.shard_size)
+        return image_set(self, "fresh", self.num, self.shard_size)
 
 
-def _write_shards(folder: Path, name: str, loaded: Loaded, shard_size: int) -> None:
+def write_shards(folder: Path, name: str, loaded: Loaded, shard_size: int) -> None:
+    """Write images as `<name>-<index>.parquet` files of `shard_size` images each, the last one perhaps of fewer."""
     for index, start in enumerate(range(0, len(loaded.images), shard_size)):
         rows = slice(start, start + shard_size)
         labels = None if loaded.labels is None else loaded.labels[rows]
         write_shard(folder / _file(name, index), loaded.images[rows], labels)
 
 
-def _image_set(stage: Stage, name: str, num: int, shard_size: int) -> ImageSet:
+def image_set(stage: Stage, name: str, num: int, shard_size: int, generation: int = 0) -> ImageSet:
+    """Return the reference to what `write_shards` left in a stage."""
     shards = tuple(
         Shard(stage.kind, stage.key, _file(name, index), min(shard_size, num - start))
         for index, start in enumerate(range(0, num, shard_size))
     )
-    return ImageSet(shards, num, generation=0)
+    return ImageSet(shards, num, generation)
 
 
 def _file(name: str, index: int) -> str:
