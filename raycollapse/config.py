@@ -19,6 +19,7 @@ from raycollapse.overrides import merge, parse_assignment, set_path
 from raycollapse.paradigms import AnyParadigm
 from raycollapse.schema import Config, Json
 from raycollapse.selection import AnyStrategy
+from raycollapse.start import Start
 from raycollapse.store import content_key
 from raycollapse.sweeps import Sweep
 
@@ -62,6 +63,8 @@ class Experiment(Config):
     """What of the history the next train set may be chosen from."""
     selection: AnyStrategy
     """How the next train set is chosen from the pool."""
+    start: Start | None = None
+    """Images that take the place of generation 1's samples; none: generation 1 is trained on the real images."""
     num_generations: int = Field(gt=0)
     """Generations to train; more than an earlier run had extends it."""
     denoiser: AnyDenoiser
@@ -82,6 +85,8 @@ class Experiment(Config):
     """Where results are shown."""
     sweep: Sweep | None = None
     """A grid over fields: one trial for each combination."""
+
+    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"start"})
 
     EXTENSION_FIELDS: ClassVar[tuple[str, ...]] = (
         "name", "num_generations", "metrics", "resources", "storage", "tracking", "sweep",
@@ -135,6 +140,7 @@ class Experiment(Config):
         self.training.check_request(self.num_train, device, self.resources.train_workers)
         self.sampling.check_request(self.training.num_train_timesteps, device)
         self.selection.check_request(sum(self.paradigm.pool([self.num_train, self.num_candidates])))
+        self.paradigm.check_request(self.data, self.selection, self.num_generations)
         return decided
 
     @property
@@ -152,6 +158,11 @@ class Experiment(Config):
     def num_train(self) -> int:
         """N."""
         return self.data.num_train
+
+    @property
+    def num_select(self) -> int:
+        """How many of the N images of a train set are selected; the paradigm may put real ones beside them."""
+        return self.num_train - self.paradigm.num_real(self.num_train)
 
     def spaces(self) -> list[FeatureExtractor]:
         """Return the distinct feature spaces, the selection's first."""

@@ -8,17 +8,20 @@ from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
 from raycollapse.tracking.trial_configs import Leaves, leaves
 
+ADDED_TO = ("seed", "data.num_fresh")
+"""Fields that may have any value: another one changes nothing that is there."""
+
 
 def check_continuation(store: Store, experiment: Experiment, trials: list[Experiment]) -> None:
     """Raise RequestError, with the difference, if these trials contradict those that the experiment has already.
 
-    Seeds, generations, metrics and the values of swept fields may be added to. Any other field must have a value that
-    one of the earlier trials had.
+    Seeds, generations, metrics, the reserve of fresh images and the values of swept fields may be added to. Any other
+    field must have a value that one of the earlier trials had.
     """
     earlier = [leaves(config) for config in _earlier_configs(store, experiment.name)]
     if not earlier:
         return
-    swept = ("seed", *(experiment.sweep.grid if experiment.sweep else ()))
+    swept = (*ADDED_TO, *(experiment.sweep.grid if experiment.sweep else ()))
     for trial in trials:
         differences = _differences(leaves(trial.resolved()), earlier, swept)
         if differences:

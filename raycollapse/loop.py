@@ -16,8 +16,8 @@ class Verbs(Protocol):
     def real_data(self) -> tuple[ImageSet, ImageSet]:
         """Return generation 0: the real train set and the held-out images."""
 
-    def train(self, train_set: TrainSet, generation: int) -> str:
-        """Return the snapshot of a model trained from scratch."""
+    def train(self, train_set: TrainSet, generation: int, previous: str | None) -> str:
+        """Return the snapshot of a model trained on the set: from scratch, or from the previous one where asked for."""
 
     def sample(self, snapshot: str, generation: int, is_last: bool) -> ImageSet:
         """Return the synthetic set; the last generation's is only measured, so it needs no more than N images."""
@@ -37,10 +37,10 @@ class Verbs(Protocol):
 def collapse(verbs: Verbs, paradigm: Paradigm, num_generations: int) -> None:
     """Run the loop."""
     real, held_out = verbs.real_data()
-    history, train_set = [real], TrainSet((real,))
+    history, train_set, snapshot = [real], TrainSet((real,)), None
     for generation in range(1, num_generations + 1):
         is_last = generation == num_generations
-        snapshot = verbs.train(train_set, generation)
+        snapshot = verbs.train(train_set, generation, snapshot)
         synthetic = verbs.sample(snapshot, generation, is_last)
         verbs.record(generation, verbs.measure(real, held_out, train_set, synthetic))
         if not is_last:

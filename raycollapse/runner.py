@@ -16,11 +16,11 @@ from raycollapse.plan import plan
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.stages.base import make
-from raycollapse.store import Store
+from raycollapse.store import Manifest, Store
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.tracking.replay import replaying
-from raycollapse.trial import Trial, real_stage
+from raycollapse.trial import Trial, fresh_stage, given_stage, real_stage
 
 log = logging.getLogger(__name__)
 
@@ -132,10 +132,20 @@ def _load_data(store: Store, trials: list[Experiment]) -> None:
     """Load, check and split each data source before any work starts: its errors are the request's."""
     for stage in {real_stage(trial).key: (real_stage(trial), trial) for trial in trials}.values():
         manifest = make(stage[0], store)
-        shape = tuple(cast(list[int], manifest.facts["shape"]))
+        shape = _shape(manifest)
         stage[1].denoiser.check_shape(shape)
         for extractor in stage[1].spaces():
             extractor.check_shape(shape)
+    for trial in trials:
+        if trial.start is not None:
+            given = given_stage(trial)
+            given.check_shape(_shape(make(given, store)), _shape(make(real_stage(trial), store)))
+        if trial.paradigm.needs_fresh and trial.num_generations > 1:
+            make(fresh_stage(trial, trial.num_generations - 1), store)  # the last to come: the reserve is large enough
+
+
+def _shape(manifest: Manifest) -> tuple[int, ...]:
+    return tuple(cast(list[int], manifest.facts["shape"]))
 
 
 def _records(store: Store, trial: Experiment) -> TrialRecords:

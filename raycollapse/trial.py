@@ -15,15 +15,19 @@ from raycollapse.metrics import Metric
 from raycollapse.selection import TwoRoundStrategy
 from raycollapse.stages.base import Stage
 from raycollapse.stages.features import FeaturesStage, Shard
+from raycollapse.stages.given import GivenStage
 from raycollapse.stages.imagesets import ImageSet, TrainSet
 from raycollapse.stages.measuring import MeasureStage
 from raycollapse.stages.picturing import PictureStage
-from raycollapse.stages.real import RealStage
+from raycollapse.stages.real import FreshStage, RealStage
 from raycollapse.stages.sampling import SampleStage
 from raycollapse.stages.selecting import SelectStage
 from raycollapse.stages.shortlisting import ShortlistStage, dealt
 from raycollapse.stages.training import TrainStage
 from raycollapse.tracking.records import GenerationRecord, TrialRecords
+
+NO_SNAPSHOT = ""
+"""In the place of a snapshot's key where no model was trained here."""
 
 MAX_REPAIRS = 20
 """How many damaged stages one run of a trial makes anew before it gives up on the disk."""
@@ -68,19 +72,25 @@ class Trial:
         )
         return real, held_out
 
-    def train(self, train_set: TrainSet, generation: int) -> str:
+    def train(self, train_set: TrainSet, generation: int, previous: str | None) -> str:
         own, resources = self.experiment, self.experiment.resources
-        self._generation = generation
+        self._generation, self._stages = generation, {}
+        if self._is_given(generation):
+            return NO_SNAPSHOT
         self.on_progress(generation, "train")
+        initial = previous if previous and own.training.init == "previous" else None
+        training = own.training.from_scratch() if initial is None else own.training
         stage = TrainStage(
-            train_set, own.denoiser, own.training, own.seed, generation,
-            own.device, resources.threads, resources.train_workers,
+            train_set, own.denoiser, training, own.seed, generation,
+            own.device, resources.threads, resources.train_workers, initial,
         )  # fmt: skip
         self.backend.run([(stage,)])
         self._stages = {"train": stage}
         return stage.key
 
     def sample(self, snapshot: str, generation: int, is_last: bool) -> ImageSet:
+        if self._is_given(generation):
+            return self._given()
         self.on_progress(generation, "sample")
         num = self.experiment.num_train if is_last else self.experiment.num_candidates
         num_shards = math.ceil(num / self.experiment.sampling.shard_size)
@@ -128,11 +138,38 @@ class Trial:
         shortlists = self._shortlists(pool, generation)
         self.backend.run([(shortlist,) for shortlist in shortlists])
         stage = SelectStage(
-            pool, own.selection, own.features, own.num_train, own.seed, generation, own.device, resources.threads,
-            shortlists, real_stage(own).train() if own.selection.needs_real else None,
+            pool, own.selection, own.features, own.num_select, own.seed, generation, own.device, resources.threads,
+            shortlists, real_stage(own).train() if own.selection.needs_real else None, self._kept(generation),
         )  # fmt: skip
         self.backend.run([(stage,)])
         return stage.train_set()
+
+    def _is_given(self, generation: int) -> bool:
+        return generation == 1 and self.experiment.start is not None
+
+    def _given(self) -> ImageSet:
+        """Return the images that take the place of generation 1's samples."""
+        stage = given_stage(self.experiment)
+        self.on_progress(1, "load")
+        self.backend.run([(stage,)])
+        synthetic, spaces = stage.synthetic(), self.experiment.spaces()
+        self.backend.run([self._features(shard, spaces) for shard in synthetic.shards])
+        self._stages = {"given": stage}
+        return synthetic
+
+    def _kept(self, generation: int) -> tuple[ImageSet, ...]:
+        """Return the real images that the paradigm puts into the next train set, whatever is selected."""
+        own = self.experiment
+        num = own.num_train - own.num_select
+        if num == 0:
+            return ()
+        if not own.paradigm.needs_fresh:
+            return (real_stage(own).train().first(num),)
+        stage = fresh_stage(own, generation)
+        self.backend.run([(stage,)])
+        fresh = stage.images()
+        self.backend.run([self._features(shard, own.spaces()) for shard in fresh.shards])
+        return (fresh,)
 
     def _shortlists(self, pool: tuple[ImageSet, ...], generation: int) -> tuple[ShortlistStage, ...]:
         own, strategy = self.experiment, self.experiment.selection
@@ -141,7 +178,7 @@ class Trial:
         num_pool = sum(map(len, pool))
         return tuple(
             ShortlistStage(
-                parts, offsets, strategy, own.features, num_pool, own.num_train, own.seed, generation, index,
+                parts, offsets, strategy, own.features, num_pool, own.num_select, own.seed, generation, index,
                 own.device, own.resources.threads,
             )
             for index, (parts, offsets) in enumerate(dealt(pool, strategy.num_shards))
@@ -156,7 +193,8 @@ class Trial:
         return tuple(FeaturesStage(shard, space, own.device, own.resources.threads) for space in spaces)
 
     def _values(self, train_set: TrainSet, stages: list[MeasureStage]) -> dict[str, float]:
-        metrics = {"selection/real_share": self._real_share(train_set)}
+        is_known = not self._is_given(self._generation)
+        metrics = {"selection/real_share": self._real_share(train_set)} if is_known else {}
         for stage in stages:
             metrics |= stage.load(self.backend.store)
         return metrics
@@ -188,3 +226,15 @@ def _role(metric: Metric) -> str:
 def real_stage(experiment: Experiment) -> RealStage:
     """Return the stage of generation 0."""
     return RealStage(experiment.data, experiment.seed, experiment.sampling.shard_size)
+
+
+def fresh_stage(experiment: Experiment, generation: int) -> FreshStage:
+    """Return the stage of the new real images that join after a generation; the paradigm needs them."""
+    num = experiment.num_train - experiment.num_select
+    return FreshStage(experiment.data, experiment.seed, generation, num, experiment.sampling.shard_size)
+
+
+def given_stage(experiment: Experiment) -> GivenStage:
+    """Return the stage of the images that an experiment starts from; it has some."""
+    assert experiment.start is not None
+    return GivenStage(experiment.start, experiment.seed, experiment.num_candidates, experiment.sampling.shard_size)

@@ -25,8 +25,8 @@ class Diary:
         self.lines.append("real")
         return REAL, HELD_OUT
 
-    def train(self, train_set: TrainSet, generation: int) -> str:
-        self.lines.append(f"train {generation}")
+    def train(self, train_set: TrainSet, generation: int, previous: str | None) -> str:
+        self.lines.append(f"train {generation}" + (f" after {previous}" if previous else ""))
         self.trained_on.append(train_set)
         return f"snapshot {generation}"
 
@@ -60,7 +60,7 @@ def test_two_generations_read_like_the_papers_algorithm() -> None:
     assert diary(Replace(), 2).lines == [
         "real",
         "train 1", "sample 1 from snapshot 1", "measure 1", "record 1: 1", "select 1",
-        "train 2", "sample 2 from snapshot 2, the last", "measure 2", "record 2: 2",
+        "train 2 after snapshot 1", "sample 2 from snapshot 2, the last", "measure 2", "record 2: 2",
     ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from raycollapse import loop
 from raycollapse.config import load
 from raycollapse.metrics import AnyMetric
+from raycollapse.paradigms import AnyParadigm
 from raycollapse.runner import run_here
 from raycollapse.selection import AnyStrategy
 
@@ -40,7 +41,7 @@ def test_the_strategy_shown_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     assert not result.failures and result.has_records
 
 
-@pytest.mark.parametrize("family", [AnyStrategy, AnyMetric])
+@pytest.mark.parametrize("family", [AnyStrategy, AnyMetric, AnyParadigm])
 def test_every_built_in_member_is_named(family: object) -> None:
     union = family.__origin__  # type: ignore[attr-defined]
     for member in union.__args__:

@@ -59,14 +59,18 @@ class DataSource(Member):
 
         No other generation has any of them, and neither has the train set or the held-out images.
         """
+        self.check_reserve(generation, num)
+        loaded, order = self._ordered(seed)
+        start = self.num_train + self.resolved_num_held_out + (generation - 1) * num
+        return loaded.take(order[start : start + num])
+
+    def check_reserve(self, generation: int, num: int) -> None:
+        """Raise RequestError if the reserve does not hold `num` new images for each generation up to this one."""
         if generation * num > self.num_fresh:
             raise RequestError(
                 f"data.num_fresh is {self.num_fresh:,}, but {num:,} new real images in each generation up to "
                 f"{generation} are {generation * num:,}. Raise num_fresh to that, or add fewer in each."
             )
-        loaded, order = self._ordered(seed)
-        start = self.num_train + self.resolved_num_held_out + (generation - 1) * num
-        return loaded.take(order[start : start + num])
 
     @property
     def resolved_num_held_out(self) -> int:

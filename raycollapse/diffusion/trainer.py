@@ -6,6 +6,7 @@ One function serves a plain process and the workers of Ray Train's `TorchTrainer
 import hashlib
 import json
 import math
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -35,7 +36,7 @@ from raycollapse.diffusion.process import (
     worker_rows,
     world_size,
 )
-from raycollapse.diffusion.snapshot import Trained
+from raycollapse.diffusion.snapshot import WEIGHTS_FILE, Trained, load_snapshot
 from raycollapse.diffusion.training import Training
 from raycollapse.diffusion.training_state import TrainingState
 from raycollapse.errors import RequestError, StageError
@@ -53,13 +54,21 @@ def train(
     seed: int,
     checkpoints: Checkpoints,
     device: Device,
+    initial: Path | None = None,
 ) -> Trained:
-    """Train a denoiser from scratch, or from the latest checkpoint on, and return its weights and loss curve.
+    """Train a denoiser, or go on from the latest checkpoint, and return its weights and loss curve.
 
-    Images are uint8 (N, H, W, C), vectors float32 (N, d). On the CPU, with as many threads, a resumed training is
-    bitwise the uninterrupted one. Under several workers each calls this with the same arguments, and all must see
-    the same checkpoints; each returns the same weights, and one of them saves them.
+    It starts from random weights or, where `training.init` is previous, from those of the snapshot in the folder
+    `initial`. Images are uint8 (N, H, W, C), vectors float32 (N, d). On the CPU, with as many threads, a resumed
+    training is bitwise the uninterrupted one. Under several workers each calls this with the same arguments, and all
+    must see the same checkpoints; each returns the same weights, and one of them saves them.
     """
+    if (training.init == "previous") != (initial is not None):
+        given = "no snapshot is" if initial is None else f"the snapshot {initial} is"
+        raise RequestError(
+            f"training.init is {training.init}, but {given} given to start from. Use previous with a snapshot, "
+            "scratch without."
+        )
     check_array(images)
     denoiser.check_shape(images.shape[1:])
     training.check_request(len(images), device, world_size())
@@ -67,7 +76,7 @@ def train(
     with own_random_state(device):
         accelerator = new_accelerator(device, training.precision)
         data = TrainData.from_array(images, accelerator.device)
-        state = _initial_state(images, denoiser, training, seed, accelerator)
+        state = _initial_state(images, denoiser, training, seed, accelerator, initial)
         _resume(state, checkpoints)
         _take_steps(state, data, training, seed, checkpoints, training.steps_for(len(images)))
     return Trained(
@@ -120,11 +129,15 @@ def _take_steps(
 
 
 def _initial_state(
-    images: NDArray[Any], denoiser: Denoiser, training: Training, seed: int, accelerator: Accelerator
-) -> TrainingState:
+    images: NDArray[Any], denoiser: Denoiser, training: Training, seed: int, accelerator: Accelerator,
+    initial: Path | None,
+) -> TrainingState:  # fmt: skip
     """Return the state before the first step: the same weights on every worker."""
     seed_module(branch_seed(seed, WEIGHTS), torch.device("cpu"))
-    module = denoiser.build(images.shape[1:]).to(accelerator.device)
+    module = denoiser.build(images.shape[1:])
+    if initial is not None:
+        module.load_state_dict(load_snapshot(initial).module.state_dict())
+    module = module.to(accelerator.device)
     optimizer = torch.optim.AdamW(
         module.parameters(),
         lr=training.learning_rate,
@@ -139,7 +152,7 @@ def _initial_state(
 
         ema = EMAModel(module.parameters(), decay=training.ema)
     model, prepared = accelerator.prepare(module, optimizer)
-    fingerprint = _fingerprint(images, denoiser, training, seed, accelerator)
+    fingerprint = _fingerprint(images, denoiser, training, seed, accelerator, initial)
     return TrainingState(module, model, prepared, accelerator, ema, fingerprint)
 
 
@@ -196,6 +209,7 @@ def loss_curve(losses: list[float]) -> list[tuple[int, float]]:
 def _facts(state: TrainingState, training: Training) -> dict[str, Json]:
     accelerator = state.accelerator
     return {
+        "init": training.init,
         "num_steps": state.step,
         "batch_size": training.batch_size,
         "world_size": accelerator.num_processes,
@@ -208,8 +222,9 @@ def _facts(state: TrainingState, training: Training) -> dict[str, Json]:
 
 
 def _fingerprint(
-    images: NDArray[Any], denoiser: Denoiser, training: Training, seed: int, accelerator: Accelerator
-) -> str:
+    images: NDArray[Any], denoiser: Denoiser, training: Training, seed: int, accelerator: Accelerator,
+    initial: Path | None,
+) -> str:  # fmt: skip
     """Return a hash of all that decides the result, so that no checkpoint of another training is taken up."""
     decides: dict[str, Json] = {
         "denoiser": denoiser.identity(),
@@ -219,4 +234,6 @@ def _fingerprint(
         "device": accelerator.device.type,
         "images": hashlib.sha256(np.ascontiguousarray(images).data).hexdigest(),
     }
+    if initial is not None:
+        decides["initial"] = hashlib.sha256((initial / "model" / WEIGHTS_FILE).read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """How a denoiser is trained: the settings, and what follows from them by arithmetic alone."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,15 @@ BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
 
 
 class Training(Config):
-    """Epsilon prediction with AdamW, from scratch. The defaults are those of Shi et al. 2025 (arXiv 2509.16499)."""
+    """Epsilon prediction with AdamW. The defaults are those of Shi et al. 2025 (arXiv 2509.16499)."""
+
+    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"init"})
+
+    init: Literal["scratch", "previous"] = "scratch"
+    """Where each generation's model starts: from random weights as in the paper (`scratch`), or from the weights that
+    the previous generation's samples came from (`previous`: fine-tuning; those of the EMA where there is one). The
+    first generation's always starts from random weights. Optimizer, warm-up, learning rate and EMA start anew in every
+    generation, and vectors are standardised anew."""
 
     num_steps: int | None = Field(default=None, ge=1)
     """Optimizer steps. Give exactly one of `num_steps` and `num_epochs`."""
@@ -66,6 +74,10 @@ class Training(Config):
     def identity(self) -> dict[str, Json]:
         """Return what decides the result: everything but the checkpoint interval."""
         return {name: value for name, value in super().identity().items() if name != "checkpoint_steps"}
+
+    def from_scratch(self) -> "Training":
+        """Return these settings for a model that has none before it."""
+        return self.model_copy(update={"init": "scratch"})
 
     @model_validator(mode="after")
     def _check_fields(self) -> "Training":

@@ -16,6 +16,9 @@ class SelectionStrategy(Member):
     needs_real: ClassVar[bool] = False
     """Whether it uses `pool.real`, the real train set, which then is among the inputs that decide its result."""
 
+    keeps_all: ClassVar[bool] = False
+    """Whether it returns the whole pool, however many are asked for."""
+
     @abstractmethod
     def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Indices:
         """Return (num_select,) distinct positions in the pool, in the order chosen."""

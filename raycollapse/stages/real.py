@@ -1,4 +1,4 @@
-"""Generation 0: the real data, split into a train set and held-out images, as shards like any other."""
+"""Generation 0: the real data, split into a train set and held-out images, and new ones of its reserve, as shards."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,35 +29,69 @@ class RealStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         train, held_out = self.data.split(self.seed)
-        self._write_shards(folder, "train", train)
-        self._write_shards(folder, "held_out", held_out)
+        write_shards(folder, "train", train, self.shard_size)
+        write_shards(folder, "held_out", held_out, self.shard_size)
         return {
             "num_train": len(train.images),
             "num_held_out": len(held_out.images),
             "shape": list(train.images.shape[1:]),
         }
 
-    def _write_shards(self, folder: Path, name: str, loaded: Loaded) -> None:
-        for index, start in enumerate(range(0, len(loaded.images), self.shard_size)):
-            rows = slice(start, start + self.shard_size)
-            labels = None if loaded.labels is None else loaded.labels[rows]
-            write_shard(folder / _file(name, index), loaded.images[rows], labels)
-
     def train(self) -> ImageSet:
         """Return the reference to the real train set, N images."""
-        return self._image_set("train", self.data.num_train)
+        return image_set(self, "train", self.data.num_train, self.shard_size)
 
     def held_out(self) -> ImageSet:
         """Return the reference to the held-out real images."""
-        return self._image_set("held_out", self.data.resolved_num_held_out)
+        return image_set(self, "held_out", self.data.resolved_num_held_out, self.shard_size)
 
-    def _image_set(self, name: str, num: int) -> ImageSet:
-        starts = range(0, num, self.shard_size)
-        shards = tuple(
-            Shard(self.kind, self.key, _file(name, index), min(self.shard_size, num - start))
-            for index, start in enumerate(starts)
-        )
-        return ImageSet(shards, num, generation=0)
+
+@dataclass(frozen=True)
+class FreshStage(Stage):
+    """Takes the real images that join the loop in one generation from the reserve; writes `fresh-*.parquet`."""
+
+    kind: ClassVar[str] = "fresh"
+
+    data: DataSource
+    seed: int
+    generation: int
+    """The generation after whose samples they come in; the next model trains on them."""
+    num: int
+    shard_size: int
+
+    def identity(self) -> dict[str, Json]:
+        return {
+            "data": self.data.identity(),
+            "seed": [self.seed, self.generation],
+            "num": self.num,
+            "shard_size": self.shard_size,
+        }
+
+    def write(self, store: Store, folder: Path) -> dict[str, Json]:
+        fresh = self.data.fresh(self.seed, self.generation, self.num)
+        write_shards(folder, "fresh", fresh, self.shard_size)
+        return {"num": len(fresh), "shape": list(fresh.shape)}
+
+    def images(self) -> ImageSet:
+        """Return the reference to the new real images."""
+        return image_set(self, "fresh", self.num, self.shard_size)
+
+
+def write_shards(folder: Path, name: str, loaded: Loaded, shard_size: int) -> None:
+    """Write images as `<name>-<index>.parquet` files of `shard_size` images each, the last one perhaps of fewer."""
+    for index, start in enumerate(range(0, len(loaded.images), shard_size)):
+        rows = slice(start, start + shard_size)
+        labels = None if loaded.labels is None else loaded.labels[rows]
+        write_shard(folder / _file(name, index), loaded.images[rows], labels)
+
+
+def image_set(stage: Stage, name: str, num: int, shard_size: int, generation: int = 0) -> ImageSet:
+    """Return the reference to what `write_shards` left in a stage."""
+    shards = tuple(
+        Shard(stage.kind, stage.key, _file(name, index), min(shard_size, num - start))
+        for index, start in enumerate(range(0, num, shard_size))
+    )
+    return ImageSet(shards, num, generation)
 
 
 def _file(name: str, index: int) -> str:

@@ -1,4 +1,4 @@
-"""Training: a model from scratch on one generation's train set."""
+"""Training: a model on one generation's train set, from scratch or from the snapshot of the generation before."""
 
 import logging
 from collections.abc import Callable
@@ -37,8 +37,11 @@ class TrainStage(Stage):
     device: Device
     threads: int
     num_workers: int
+    initial: str | None = None
+    """Key of the train stage whose snapshot this one starts from; none: random weights."""
 
     def identity(self) -> dict[str, Json]:
+        start: dict[str, Json] = {} if self.initial is None else {"initial": self.initial}
         return {
             "denoiser": self.denoiser.identity(),
             "training": self.training.identity(),
@@ -47,6 +50,7 @@ class TrainStage(Stage):
             "threads": self.threads,
             "world_size": self.num_workers,
             "input": self.train_set.identity(),
+            **start,
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
@@ -64,7 +68,8 @@ class TrainStage(Stage):
         checkpoints = StageCheckpoints(store, self.key)
         with limited_threads(self.threads):
             images = self.train_set.load(store).images
-            return train(images, self.denoiser, self.training, seed, checkpoints, self.device)
+            initial = None if self.initial is None else store.folder("train", self.initial)
+            return train(images, self.denoiser, self.training, seed, checkpoints, self.device, initial)
 
     def clean_up(self, store: Store) -> None:
         StageCheckpoints(store, self.key).clear()

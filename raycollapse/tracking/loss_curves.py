@@ -37,6 +37,8 @@ def missing_curves(
     curves: dict[int, LossCurve] = {}
     before = 0
     for record in records:
+        if "given" in record.stages:
+            continue  # these images came from elsewhere: no steps were taken
         num_steps = known.get(record.generation, usual_steps)
         if record.generation not in known and (entries := _read(store, record)):
             num_steps = int(entries[-1]["step"])

@@ -10,7 +10,7 @@ import torch
 
 from raycollapse.diffusion import Denoiser, MlpDenoiser, UNetDenoiser
 from raycollapse.diffusion.checkpoints import FolderCheckpoints, NoCheckpoints
-from raycollapse.diffusion.snapshot import Trained
+from raycollapse.diffusion.snapshot import Trained, save_snapshot
 from raycollapse.diffusion.trainer import train
 from raycollapse.diffusion.training import Training
 from raycollapse.errors import RequestError
@@ -58,6 +58,13 @@ def assert_bitwise_equal(one: Trained, other: Trained) -> None:
     assert one.facts == other.facts
 
 
+def snapshot(folder: Path, seed: int) -> Path:
+    """Leave a trained model in a folder."""
+    folder.mkdir()
+    save_snapshot(train(IMAGES, MLP, settings(), seed, NoCheckpoints(), "cpu"), folder)
+    return folder
+
+
 @pytest.mark.parametrize("ema", [None, 0.9])
 @pytest.mark.parametrize("denoiser", [MLP, UNET], ids=["mlp", "unet"])
 def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
@@ -92,6 +99,23 @@ def test_a_damaged_checkpoint_costs_time_but_not_the_result(tmp_path: Path) -> N
     state.write_bytes(state.read_bytes()[:-1])
     assert_bitwise_equal(train(IMAGES, MLP, settings(), 3, FolderCheckpoints(tmp_path), "cpu"), whole)
     assert (tmp_path / "damaged-step-000000004").is_dir()
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_resumed_fine_tuning_is_bitwise_the_uninterrupted_one(ema: float | None, tmp_path: Path) -> None:
+    start, training = snapshot(tmp_path / "start", 1), settings(ema=ema, init="previous")
+    whole = train(IMAGES, MLP, training, 3, NoCheckpoints(), "cpu", start)
+    with pytest.raises(StopError):
+        train(IMAGES, MLP, training, 3, StopsAfterSaving(tmp_path / "run"), "cpu", start)
+    assert_bitwise_equal(train(IMAGES, MLP, training, 3, FolderCheckpoints(tmp_path / "run"), "cpu", start), whole)
+
+
+def test_a_checkpoint_of_a_fine_tuning_from_another_snapshot_is_refused(tmp_path: Path) -> None:
+    one, other = (snapshot(tmp_path / f"{seed}", seed) for seed in (1, 2))
+    training, checkpoints = settings(init="previous"), FolderCheckpoints(tmp_path / "run")
+    train(IMAGES, MLP, training, 3, checkpoints, "cpu", one)
+    with pytest.raises(RequestError, match="belongs to another training"):
+        train(IMAGES, MLP, training, 3, checkpoints, "cpu", other)
 
 
 @pytest.mark.parametrize("change", ["seed", "learning rate", "images", "denoiser"])

@@ -1,5 +1,7 @@
 """Training: what it learns, what it refuses, what it leaves behind."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from accelerate.state import AcceleratorState
 
 from raycollapse.diffusion import MlpDenoiser, UNetDenoiser
 from raycollapse.diffusion.checkpoints import NoCheckpoints
-from raycollapse.diffusion.snapshot import Trained
+from raycollapse.diffusion.snapshot import Trained, save_snapshot
 from raycollapse.diffusion.trainer import loss_curve, train
 from raycollapse.diffusion.training import Training
 from raycollapse.errors import RequestError, StageError
@@ -17,9 +19,9 @@ MLP = MlpDenoiser(width=16, num_blocks=1)
 SHORT = {"num_steps": 4, "warmup_steps": 0, "batch_size": 8, "learning_rate": 1e-3}
 
 
-def trained(images: np.ndarray = IMAGES, seed: int = 0, **fields: object) -> Trained:
+def trained(images: np.ndarray = IMAGES, seed: int = 0, initial: Path | None = None, **fields: object) -> Trained:
     training = Training.model_validate(SHORT | fields)
-    return train(images, MLP, training, seed, NoCheckpoints(), "cpu")
+    return train(images, MLP, training, seed, NoCheckpoints(), "cpu", initial)
 
 
 def same_weights(one: Trained, other: Trained) -> bool:
@@ -29,6 +31,34 @@ def same_weights(one: Trained, other: Trained) -> bool:
 def test_the_seed_decides_the_weights() -> None:
     assert same_weights(trained(seed=1), trained(seed=1))
     assert not same_weights(trained(seed=1), trained(seed=2))
+
+
+STILL = {"init": "previous", "learning_rate": 1e-40}
+"""A fine-tuning whose steps are too small to change any weight."""
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_fine_tuning_starts_from_the_weights_that_were_sampled_from(ema: float | None, tmp_path: Path) -> None:
+    before = trained(seed=1, ema=ema)
+    save_snapshot(before, tmp_path)
+    assert same_weights(trained(seed=2, initial=tmp_path, ema=ema, **STILL), before)
+    assert not same_weights(trained(seed=2, initial=tmp_path, init="previous"), before)
+
+
+def test_fine_tuning_learns_at_once_what_training_from_scratch_has_to_learn_first(tmp_path: Path) -> None:
+    long = {"num_steps": 200, "learning_rate": 1e-2}
+    save_snapshot(trained(seed=1, **long), tmp_path)
+    losses = {
+        init: trained(seed=2, init=init, initial=tmp_path if init == "previous" else None).losses[0][1]
+        for init in ("scratch", "previous")
+    }
+    assert losses["previous"] < 0.8 * losses["scratch"]
+
+
+@pytest.mark.parametrize("init", ["scratch", "previous"])
+def test_a_start_and_a_snapshot_that_do_not_go_together_are_refused(init: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=f"training.init is {init}, but"):
+        trained(init=init, initial=tmp_path if init == "scratch" else None)
 
 
 def test_the_generators_of_the_process_are_left_as_they_were() -> None:

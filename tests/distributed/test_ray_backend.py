@@ -12,7 +12,7 @@ import ray
 from ray_runs import LONGER, attempts, hashes, kill_below, metrics, run
 from rich.console import Console
 from safetensors.numpy import load_file
-from tiny import manifests, tiny
+from tiny import TINY, manifests, tiny
 
 from raycollapse.distributed.claims import BEAT_SECONDS, NAMESPACE, ClaimBook, Claims
 from raycollapse.distributed.ray_backend import RayBackend
@@ -41,6 +41,19 @@ def test_any_number_of_actors_gives_the_files_of_one_process(
     assert not result.failures
     assert hashes(tmp_path) == hashes(in_one_process)
     assert metrics(tmp_path) == metrics(in_one_process)
+
+
+def test_a_loop_with_new_real_images_that_fine_tunes_gives_the_files_of_one_process(tmp_path: Path) -> None:
+    changes = {
+        "data": {"name": "digits", "num_train": 40, "num_held_out": 24, "num_fresh": 10},
+        "paradigm": {"name": "fresh", "real_share": 0.25},
+        "selection": {"name": "distributed_greedy", "num_shards": 2},
+        "training": {**TINY["training"], "init": "previous"},
+    }
+    assert not run(tiny(tmp_path / "ray", **changes)).failures
+    assert not run_here(tiny(tmp_path / "local", **changes), Console(quiet=True)).failures
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
+    assert metrics(tmp_path / "ray") == metrics(tmp_path / "local")
 
 
 def test_trials_share_the_first_generation_and_make_nothing_twice(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from raycollapse.plan import plan, stages_of
 from raycollapse.selection import Greedy, ThresholdDecay
 from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import TrainSet
+from raycollapse.stages.training import TrainStage
 from raycollapse.store import content_key
 from raycollapse.store.manifest import canonical_json
 
@@ -103,6 +104,30 @@ def test_a_stage_made_on_another_device_is_another_stage() -> None:
     for kind in ("features", "train", "sample", "select", "measure"):
         stage: Any = BASE[kind]
         assert replace(stage, device="cuda").key != stage.key
+
+
+def test_fine_tuning_starts_from_the_first_model_from_scratch_and_then_from_each_one_before() -> None:
+    changes = {"num_generations": 3, "selection": "keep_all"}
+    scratch, previous = (
+        [stage for stage in stages_of(tiny(Path("/nowhere"), **changes, training=training(init=init))).values()
+         if isinstance(stage, TrainStage)]
+        for init in ("scratch", "previous")
+    )  # fmt: skip
+    assert previous[0].key == scratch[0].key
+    assert [stage.initial for stage in scratch] == [None, None, None]
+    assert [stage.initial for stage in previous] == [None, previous[0].key, previous[1].key]
+    assert {stage.key for stage in previous[1:]}.isdisjoint({stage.key for stage in scratch})
+    assert replace(previous[1], initial="another").key != previous[1].key
+    # From the same images the start alone makes another model.
+    assert replace(scratch[1], initial=scratch[0].key, training=previous[1].training).key == previous[1].key
+
+
+def test_a_trial_that_fine_tunes_is_another_trial_and_one_that_does_not_keeps_its_key() -> None:
+    def trial_key(**changes: Any) -> str:
+        return tiny(Path("/nowhere"), training=training(**changes)).trial_key()
+
+    assert trial_key() == trial_key(init="scratch") != trial_key(init="previous")
+    assert "init" not in Training(num_epochs=3).identity()
 
 
 def test_strategies_do_not_enter_the_seeds_of_training_and_sampling() -> None:

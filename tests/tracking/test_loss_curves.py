@@ -49,6 +49,12 @@ def test_after_a_curve_that_is_gone_nothing_is_guessed(store: Store) -> None:
     assert steps_of(store, records, {}, None) == []
 
 
+def test_a_generation_that_was_given_took_no_steps(store: Store) -> None:
+    given = GenerationRecord(generation=1, metrics={}, stages={"given": "given/key"})
+    records = [given, commit_curve(store, 2, [5, 10]), commit_curve(store, 3, [10])]
+    assert steps_of(store, records, {}, None) == steps_of(store, records, {}, 10) == [[5, 10], [20]]
+
+
 def test_a_stage_file_is_returned_only_as_it_was_written(store: Store) -> None:
     record = commit_curve(store, 1, [10])
     stage = record.stages["train"]
