@@ -11,11 +11,13 @@ from rich.console import Console
 from raycollapse.backend import LocalBackend
 from raycollapse.config import Experiment, expand
 from raycollapse.continuation import check_continuation
+from raycollapse.diffusion.conditioning import check_labels
 from raycollapse.errors import RequestError, describe
 from raycollapse.plan import plan
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.stages.base import make
+from raycollapse.stages.real import RealStage
 from raycollapse.store import Store
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
@@ -130,12 +132,25 @@ def _local_device(experiment: Experiment) -> Literal["cpu", "cuda"]:
 
 def _load_data(store: Store, trials: list[Experiment]) -> None:
     """Load, check and split each data source before any work starts: its errors are the request's."""
-    for stage in {real_stage(trial).key: (real_stage(trial), trial) for trial in trials}.values():
-        manifest = make(stage[0], store)
-        shape = tuple(cast(list[int], manifest.facts["shape"]))
-        stage[1].denoiser.check_shape(shape)
-        for extractor in stage[1].spaces():
-            extractor.check_shape(shape)
+    users: dict[str, tuple[RealStage, list[Experiment]]] = {}
+    for trial in trials:
+        stage = real_stage(trial)
+        users.setdefault(stage.key, (stage, []))[1].append(trial)
+    for stage, sharing in users.values():
+        shape = tuple(cast(list[int], make(stage, store).facts["shape"]))
+        for trial in sharing:
+            trial.denoiser.check_shape(shape)
+            for extractor in trial.spaces():
+                extractor.check_shape(shape)
+        _check_classes(store, stage, {trial.denoiser.num_classes for trial in sharing} - {None})
+
+
+def _check_classes(store: Store, stage: RealStage, asked_for: set[int | None]) -> None:
+    """Check the labels against each number of classes that a class-conditional denoiser asks for."""
+    for images in (stage.train(), stage.held_out()) if asked_for else ():
+        labels = images.labels(store)
+        for num_classes in filter(None, asked_for):
+            check_labels(labels, num_classes)
 
 
 def _records(store: Store, trial: Experiment) -> TrialRecords:

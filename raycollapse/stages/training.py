@@ -63,8 +63,10 @@ class TrainStage(Stage):
         seed = integer_seed(seed_sequence(self.seed, self.generation, "train"))
         checkpoints = StageCheckpoints(store, self.key)
         with limited_threads(self.threads):
-            images = self.train_set.load(store).images
-            return train(images, self.denoiser, self.training, seed, checkpoints, self.device)
+            loaded = self.train_set.load(store)
+            return train(
+                loaded.images, self.denoiser, self.training, seed, checkpoints, self.device, labels=loaded.labels
+            )
 
     def clean_up(self, store: Store) -> None:
         StageCheckpoints(store, self.key).clear()
