@@ -12,7 +12,7 @@ import ray
 from ray_runs import LONGER, attempts, hashes, kill_below, metrics, run
 from rich.console import Console
 from safetensors.numpy import load_file
-from tiny import manifests, tiny
+from tiny import TINY, manifests, tiny
 
 from raycollapse.distributed.claims import BEAT_SECONDS, NAMESPACE, ClaimBook, Claims
 from raycollapse.distributed.ray_backend import RayBackend
@@ -41,6 +41,17 @@ def test_any_number_of_actors_gives_the_files_of_one_process(
     assert not result.failures
     assert hashes(tmp_path) == hashes(in_one_process)
     assert metrics(tmp_path) == metrics(in_one_process)
+
+
+def test_labels_and_guidance_are_those_of_one_process(tmp_path: Path) -> None:
+    changes = {
+        "denoiser": {**TINY["denoiser"], "num_classes": 10},
+        "training": {**TINY["training"], "label_dropout": 0.2},
+        "sampling": {**TINY["sampling"], "guidance_scale": 2.0},
+    }
+    assert not run_here(tiny(tmp_path / "local", **changes), Console(quiet=True)).failures
+    assert not run(tiny(tmp_path / "ray", **changes)).failures
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
 
 
 def test_trials_share_the_first_generation_and_make_nothing_twice(tmp_path: Path) -> None:
