@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from raycollapse.config_errors import explain, value_of, where_in_yaml
 from raycollapse.data import AnyData
 from raycollapse.diffusion import AnyDenoiser
+from raycollapse.diffusion.conditioning import check_conditioning
 from raycollapse.diffusion.sampling import Sampling
 from raycollapse.diffusion.training import Training
 from raycollapse.errors import RequestError
@@ -139,6 +140,7 @@ class Experiment(Config):
         decided = self.model_copy(update={"resources": self.resources.model_copy(update={"device": device})})
         self.training.check_request(self.num_train, device, self.resources.train_workers)
         self.sampling.check_request(self.training.num_train_timesteps, device)
+        check_conditioning(self.denoiser, self.training, self.sampling, self.data.num_classes_hint())
         self.selection.check_request(sum(self.paradigm.pool([self.num_train, self.num_candidates])))
         self.paradigm.check_request(self.data, self.selection, self.num_generations)
         return decided

@@ -11,11 +11,14 @@ from rich.console import Console
 from raycollapse.backend import LocalBackend
 from raycollapse.config import Experiment, expand
 from raycollapse.continuation import check_continuation
+from raycollapse.diffusion.conditioning import check_labels
 from raycollapse.errors import RequestError, describe
 from raycollapse.plan import plan
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.stages.base import make
+from raycollapse.stages.imagesets import ImageSet
+from raycollapse.stages.real import RealStage
 from raycollapse.store import Manifest, Store
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
@@ -130,22 +133,37 @@ def _local_device(experiment: Experiment) -> Literal["cpu", "cuda"]:
 
 def _load_data(store: Store, trials: list[Experiment]) -> None:
     """Load, check and split each data source before any work starts: its errors are the request's."""
-    for stage in {real_stage(trial).key: (real_stage(trial), trial) for trial in trials}.values():
-        manifest = make(stage[0], store)
-        shape = _shape(manifest)
-        stage[1].denoiser.check_shape(shape)
-        for extractor in stage[1].spaces():
-            extractor.check_shape(shape)
+    users: dict[str, tuple[RealStage, list[Experiment]]] = {}
+    for trial in trials:
+        stage = real_stage(trial)
+        users.setdefault(stage.key, (stage, []))[1].append(trial)
+    for stage, sharing in users.values():
+        shape = _shape(make(stage, store))
+        for trial in sharing:
+            trial.denoiser.check_shape(shape)
+            for extractor in trial.spaces():
+                extractor.check_shape(shape)
+        asked_for = {trial.denoiser.num_classes for trial in sharing} - {None}
+        _check_classes(store, (stage.train(), stage.held_out()), asked_for)
     for trial in trials:
         if trial.start is not None:
             given = given_stage(trial)
             given.check_shape(_shape(make(given, store)), _shape(make(real_stage(trial), store)))
+            _check_classes(store, (given.synthetic(),), {trial.denoiser.num_classes} - {None})
         if trial.paradigm.needs_fresh and trial.num_generations > 1:
             make(fresh_stage(trial, trial.num_generations - 1), store)  # the last to come: the reserve is large enough
 
 
 def _shape(manifest: Manifest) -> tuple[int, ...]:
     return tuple(cast(list[int], manifest.facts["shape"]))
+
+
+def _check_classes(store: Store, sets: tuple[ImageSet, ...], asked_for: set[int | None]) -> None:
+    """Check the labels against each number of classes that a class-conditional denoiser asks for."""
+    for images in sets if asked_for else ():
+        labels = images.labels(store)
+        for num_classes in filter(None, asked_for):
+            check_labels(labels, num_classes)
 
 
 def _records(store: Store, trial: Experiment) -> TrialRecords:

@@ -21,9 +21,9 @@ GIVEN = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A file of 100 different images, labelled: the labels of given images count for nothing."""
+    """A file of 100 different images, labelled."""
     file = tmp_path / "given.npz"
-    np.savez(file, images=GIVEN, labels=np.arange(100))
+    np.savez(file, images=GIVEN, labels=np.arange(100) % 10)
     return file
 
 
@@ -120,3 +120,21 @@ def test_images_of_another_size_may_be_resized(images: Path) -> None:
     own = tiny(images.parent / "storage", start={"images": str(images), "image_size": 8})
     quiet(own)
     assert drawn(own).shape == (80, 8, 8, 1)
+
+
+def test_class_conditional_models_go_on_with_the_labels_of_the_given_images(images: Path) -> None:
+    own = starting(images, denoiser={"name": "mlp", "width": 16, "num_blocks": 1, "num_classes": 10})
+    quiet(own)
+    files = sorted(Path(own.storage).glob("stages/given/*/*/given-*.parquet"))
+    label_of = {image.tobytes(): number % 10 for number, image in enumerate(GIVEN)}
+    for loaded in map(read_shard, files):
+        assert loaded.labels is not None
+        assert loaded.labels.tolist() == [label_of[image.tobytes()] for image in loaded.images]
+
+
+def test_class_conditional_models_refuse_given_images_without_labels(images: Path) -> None:
+    np.savez(images, images=GIVEN)
+    own = starting(images, denoiser={"name": "mlp", "width": 16, "num_blocks": 1, "num_classes": 10})
+    with pytest.raises(RequestError, match="no labels"):
+        run_here(own, Console(quiet=True))
+    assert not list(Path(own.storage).glob("stages/train"))

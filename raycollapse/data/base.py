@@ -43,6 +43,10 @@ class DataSource(Member):
         """Return (H, W, C), or (d,), where it can be known without loading everything; none otherwise."""
         return None
 
+    def num_classes_hint(self) -> int | None:
+        """Return how many classes there are, 0 if there are no labels, where it can be known without loading."""
+        return None
+
     def split(self, seed: int) -> tuple[Loaded, Loaded]:
         """Return (train, held_out), disjoint.
 

@@ -24,6 +24,9 @@ class Cifar10(HubSource):
     def hub_images(self) -> HubImages:
         return HubImages("uoft-cs/cifar10", "plain_text", self.hub_split, self.revision, "img", "label")
 
+    def num_classes_hint(self) -> int | None:
+        return 10 if self.path is None else super().num_classes_hint()
+
     def _hub_shape(self, image_size: int | None) -> tuple[int, ...]:
         side = image_size or 32
         return (side, side, 3)

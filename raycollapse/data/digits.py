@@ -28,3 +28,6 @@ class Digits(DataSource):
 
     def shape_hint(self) -> tuple[int, ...]:
         return (8, 8, 1)
+
+    def num_classes_hint(self) -> int:
+        return 10

@@ -32,5 +32,8 @@ class Ffhq(HubSource):
     def hub_images(self) -> HubImages:
         return HubImages(self.dataset, None, self.hub_split, self.revision, "image", None)
 
+    def num_classes_hint(self) -> int | None:
+        return 0 if self.path is None else super().num_classes_hint()
+
     def _hub_shape(self, image_size: int | None) -> tuple[int, ...]:
         return (self.image_size, self.image_size, 3)

@@ -61,6 +61,10 @@ class Files(DataSource):
                 shape = decode(first, str(first)).shape
         return shape if self.image_size is None else (self.image_size, self.image_size, *shape[2:])
 
+    def num_classes_hint(self) -> int | None:
+        """A folder of images has no labels; what else there is must be read."""
+        return 0 if _data_files(self.path)[0].suffix.lower() in IMAGE_SUFFIXES else None
+
     def fingerprint(self) -> str:
         """Return a SHA-256 over the files' relative names and contents; of a single file the name does not count."""
         state = tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in _data_files(self.path))

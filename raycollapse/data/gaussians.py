@@ -43,5 +43,8 @@ class Gaussians(DataSource):
     def shape_hint(self) -> tuple[int, ...]:
         return (2,)
 
+    def num_classes_hint(self) -> int:
+        return self.num_components
+
     def _described(self) -> str:
         return f"gaussians (num_points: {self.num_points})"

@@ -61,6 +61,9 @@ class HubSource(DataSource):
             return self._local(self.path).shape_hint()
         return self._hub_shape(self.image_size)
 
+    def num_classes_hint(self) -> int | None:
+        return None if self.path is None else self._local(self.path).num_classes_hint()
+
     def _hub_shape(self, image_size: int | None) -> tuple[int, ...] | None:
         """Return (H, W, C) of the hub's images at that size (none: their own), where it is known without them."""
         return None

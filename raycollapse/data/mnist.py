@@ -66,6 +66,9 @@ class Mnist(HubSource):
             channels = shape[2]
         return (self.image_size, self.image_size, channels)
 
+    def num_classes_hint(self) -> int | None:
+        return 10 if self.path is None else super().num_classes_hint()
+
     def _local(self, path: Path) -> Files:
         return Files(path=path, num_train=1)
 

@@ -57,6 +57,17 @@ def read_shard(path: Path) -> Loaded:
     raise RequestError(f"{path} has columns {', '.join(table.column_names)}; a shard has `image` or `vector`.")
 
 
+def read_labels(path: Path) -> Labels | None:
+    """Read a shard's labels (n,), none if it has none, and leave its images alone."""
+    import pyarrow.parquet as pq
+
+    with reading(path), pq.ParquetFile(path, memory_map=True) as file:
+        if "label" not in file.schema_arrow.names:
+            return None
+        labels: Labels = file.read(columns=["label"], use_threads=False)["label"].to_numpy()
+    return labels
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Whatever Arrow finds wrong with a Parquet file is told as an error that names it."""

@@ -1,9 +1,9 @@
 """What every denoiser is, and what both training and sampling say about precision."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from raycollapse.errors import RequestError
 from raycollapse.schema import Member
@@ -21,12 +21,19 @@ Precision = Annotated[
 class Denoiser(Member):
     """A network that predicts the noise in a noisy image or vector (epsilon_theta of Ho et al. 2020, eq. 14)."""
 
+    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"num_classes"})
+
+    num_classes: int | None = Field(default=None, ge=1)
+    """Class-conditional: the network is told the class of each image, numbered from 0, one of so many; none: it is not.
+    The data must have labels, and the samples have them too."""
+
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> "nn.Module":
         """Return a freshly initialised module for data of this shape, (H, W, C) or (d,).
 
         It is called as `module(x, t, return_dict=False)[0]`, x float (B, C, H, W) in [-1, 1] or (B, d) standardised,
-        t (B,) int64, and returns the predicted noise in the shape of x.
+        t (B,) int64, and returns the predicted noise in the shape of x. With `num_classes` it is called with
+        `class_labels=` too, (B,) int64, of which `num_classes` itself is the null class: the label is not told.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ from raycollapse.diffusion.snapshot import Standardisation
 from raycollapse.errors import RequestError
 from raycollapse.seeds import integer_seed
 
-WEIGHTS, ORDER, NOISE, DROPOUT = range(4)
+WEIGHTS, ORDER, NOISE, DROPOUT, LABELS = range(5)
 
 
 def branch_seed(seed: int, *branch: int) -> int:

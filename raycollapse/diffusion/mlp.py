@@ -42,6 +42,7 @@ class MlpDenoiser(Denoiser):
             num_blocks=self.num_blocks,
             dropout=self.dropout,
             skip=len(shape) == 1 if self.skip is None else self.skip,
+            num_classes=self.num_classes,
         )
         return module
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """h + W2 silu(W1 norm(h) + U temb); W2 starts at zero, so that the block starts as the identity."""
+    """h + W2 silu(W1 norm(h) + U c), c the condition; W2 starts at zero, so that the block starts as the identity."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -21,15 +21,17 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
-    def forward(self, hidden: Tensor, time_embedding: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, condition: Tensor) -> Tensor:
         """Map (B, width) and (B, width) to (B, width)."""
-        inner = nn.functional.silu(self.first(self.norm(hidden)) + self.time(time_embedding))
+        inner = nn.functional.silu(self.first(self.norm(hidden)) + self.time(condition))
         step: Tensor = self.second(self.dropout(inner))
         return hidden + step
 
 
 class MlpModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers carries no types
     """Residual MLP on flattened data, conditioned on the timestep through sinusoidal features.
+
+    With `num_classes` a learned vector of the class, or of the null class after the last, is added to the timestep's.
 
     With `skip`, the output is s(t) x_t + F(x_t, t), s starting at 1 and F at 0. Where x_t is nearly pure noise an error
     in the noise is magnified 150 times in x_0, and there x_t itself is the answer, also in tails that training never
@@ -44,6 +46,7 @@ class MlpModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers carr
         num_blocks: int = 3,
         dropout: float = 0.0,
         skip: bool = False,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         size = math.prod(shape)
@@ -57,15 +60,29 @@ class MlpModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers carr
         if skip:
             nn.init.zeros_(self.exit.weight)
             nn.init.zeros_(self.exit.bias)
+        # Made last, so that the other weights start as those of an unconditional network.
+        self.class_embedding = None if num_classes is None else nn.Embedding(num_classes + 1, width)
 
-    def forward(self, sample: Tensor, timestep: Tensor, return_dict: bool = False) -> tuple[Tensor]:
-        """Predict the noise in `sample`, (B, C, H, W) or (B, d), at timesteps (B,); always a tuple of one tensor."""
+    def forward(
+        self, sample: Tensor, timestep: Tensor, class_labels: Tensor | None = None, return_dict: bool = False
+    ) -> tuple[Tensor]:
+        """Predict the noise in `sample`, (B, C, H, W) or (B, d), at timesteps (B,); always a tuple of one tensor.
+
+        Args:
+            sample: noisy images or vectors.
+            timestep: of each.
+            class_labels: (B,) int64, 0..num_classes, for a class-conditional network.
+            return_dict: without effect; diffusers' networks have it.
+        """
         features = get_timestep_embedding(timestep, self.width).to(sample.dtype)  # (B, width)
         time_embedding = self.time_embedding(features)
+        condition = time_embedding
+        if self.class_embedding is not None:
+            condition = time_embedding + self.class_embedding(class_labels)  # (B, width)
         x = sample.flatten(1)  # (B, H W C) or (B, d)
         hidden = self.entry(x)
         for block in self.blocks:
-            hidden = block(hidden, time_embedding)
+            hidden = block(hidden, condition)
         noise: Tensor = self.exit(nn.functional.silu(self.norm(hidden)))
         if self.input_scale is not None:
             noise = noise + self.input_scale(time_embedding) * x

@@ -1,6 +1,6 @@
 """How a trained denoiser is sampled from: the settings."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from raycollapse.schema import Config, Json
 class Sampling(Config):
     """The reverse process. The defaults are those of Shi et al. 2025: DDPM, as many steps as in training."""
 
+    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"guidance_scale"})
+
     scheduler: Literal["ddpm", "ddim", "dpmsolver++"] = "ddpm"
     """`ddpm` (Ho et al. 2020), `ddim` (Song et al. 2021), or `dpmsolver++` (Lu et al. 2022, second order)."""
 
@@ -20,6 +22,11 @@ class Sampling(Config):
 
     eta: float | None = Field(default=None, ge=0.0, le=1.0)
     """For ddim only: 0 (the default) is deterministic, 1 as noisy as ddpm."""
+
+    guidance_scale: float = Field(default=1.0, gt=0.0)
+    """w of classifier-free guidance: noise = uncond + w (cond - uncond), so 1 is plain class-conditional sampling and
+    larger values exaggerate the class; 1 + w in the notation of Ho and Salimans 2022. Other than 1 it doubles the cost.
+    """
 
     precision: Precision = "no"
     """Precision of the denoiser: `no` (float32), `bf16`, or `fp16` (GPUs only)."""

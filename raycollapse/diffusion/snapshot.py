@@ -1,13 +1,14 @@
 """A trained denoiser as files: weights, and all that sampling from them needs.
 
 model/          save_pretrained: config.json and safetensors (the EMA's weights where there is one)
-snapshot.json   the denoiser's configuration, the noise schedule, the data's shape and standardisation, facts
+snapshot.json   the denoiser's configuration, the noise schedule, the data's shape and standardisation, facts, classes
 loss.json       the loss curve
 """
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from diffusers.models.modeling_utils import ModelMixin
@@ -63,6 +64,8 @@ class Trained:
     """Steps, effective precision, world size, global batch, number of parameters, last loss."""
     losses: list[tuple[int, float]]
     """(step, mean loss since the last point): about 50 points."""
+    class_counts: tuple[int, ...] | None = None
+    """How many training images each class has, where the denoiser is class-conditional."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Snapshot:
     shape: tuple[int, ...]
     noise_schedule: dict[str, Json]
     standardisation: Standardisation | None
+    num_classes: int | None = None
+    """Of a class-conditional denoiser; its null class has this number."""
 
 
 def save_snapshot(trained: Trained, folder: Path) -> None:
@@ -86,6 +91,7 @@ def save_snapshot(trained: Trained, folder: Path) -> None:
         "shape": list(trained.shape),
         "standardisation": standardisation and {name: v.tolist() for name, v in asdict(standardisation).items()},
         "facts": trained.facts,
+        "class_counts": trained.class_counts and list(trained.class_counts),
     }
     (folder / "snapshot.json").write_text(json.dumps(description, indent=1))
     curve = [{"step": step, "loss": loss} for step, loss in trained.losses]
@@ -104,9 +110,7 @@ def _save_model(trained: Trained, folder: Path) -> None:
 
 def load_snapshot(folder: Path) -> Snapshot:
     """Return the snapshot in a folder, on the CPU and in evaluation mode."""
-    description = json.loads((folder / "snapshot.json").read_text())
-    if (found := description.get("format")) != FORMAT:
-        raise RequestError(f"{folder} is a snapshot of format {found}; this version reads {FORMAT}. Train it anew.")
+    description = _description(folder)
     denoiser: Denoiser = TypeAdapter(AnyDenoiser).validate_python(description["denoiser"])
     shape = tuple(description["shape"])
     module = denoiser.build(shape)
@@ -117,4 +121,18 @@ def load_snapshot(folder: Path) -> Snapshot:
         shape=shape,
         noise_schedule=description["noise_schedule"],
         standardisation=moments and Standardisation(*(np.array(moments[k], np.float32) for k in ("mean", "std"))),
+        num_classes=denoiser.num_classes,
     )
+
+
+def read_class_counts(folder: Path) -> list[int] | None:
+    """Return how many images of each class the snapshot in a folder was trained on; none if it is unconditional."""
+    counts: list[int] | None = _description(folder).get("class_counts")
+    return counts
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads((folder / "snapshot.json").read_text())
+    if (found := description.get("format")) != FORMAT:
+        raise RequestError(f"{folder} is a snapshot of format {found}; this version reads {FORMAT}. Train it anew.")
+    return description

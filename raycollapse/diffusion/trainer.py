@@ -29,6 +29,7 @@ from raycollapse.diffusion.batches import (
 )
 from raycollapse.diffusion.checkpoints import Checkpoints
 from raycollapse.diffusion.devices import require_device, to_device
+from raycollapse.diffusion.labels import TrainLabels
 from raycollapse.diffusion.process import (
     new_accelerator,
     own_random_state,
@@ -54,14 +55,16 @@ def train(
     seed: int,
     checkpoints: Checkpoints,
     device: Device,
+    labels: NDArray[np.int64] | None = None,
     initial: Path | None = None,
 ) -> Trained:
     """Train a denoiser, or go on from the latest checkpoint, and return its weights and loss curve.
 
     It starts from random weights or, where `training.init` is previous, from those of the snapshot in the folder
-    `initial`. Images are uint8 (N, H, W, C), vectors float32 (N, d). On the CPU, with as many threads, a resumed
-    training is bitwise the uninterrupted one. Under several workers each calls this with the same arguments, and all
-    must see the same checkpoints; each returns the same weights, and one of them saves them.
+    `initial`. Images are uint8 (N, H, W, C), vectors float32 (N, d), labels (N,) int64; a class-conditional denoiser
+    needs them, any other does not look at them. On the CPU, with as many threads, a resumed training is bitwise the
+    uninterrupted one. Under several workers each calls this with the same arguments, and all must see the same
+    checkpoints; each returns the same weights, and one of them saves them.
     """
     if (training.init == "previous") != (initial is not None):
         given = "no snapshot is" if initial is None else f"the snapshot {initial} is"
@@ -72,13 +75,14 @@ def train(
     check_array(images)
     denoiser.check_shape(images.shape[1:])
     training.check_request(len(images), device, world_size())
+    classes = TrainLabels.of(labels, len(images), denoiser, training)
     require_device(device)
     with own_random_state(device):
         accelerator = new_accelerator(device, training.precision)
         data = TrainData.from_array(images, accelerator.device)
-        state = _initial_state(images, denoiser, training, seed, accelerator, initial)
+        state = _initial_state(images, classes, denoiser, training, seed, accelerator, initial)
         _resume(state, checkpoints)
-        _take_steps(state, data, training, seed, checkpoints, training.steps_for(len(images)))
+        _take_steps(state, data, classes, training, seed, checkpoints, training.steps_for(len(images)))
     return Trained(
         denoiser=denoiser,
         shape=images.shape[1:],
@@ -87,12 +91,14 @@ def train(
         standardisation=data.standardisation,
         facts=_facts(state, training),
         losses=loss_curve(state.losses),
+        class_counts=None if classes is None else classes.counts(),
     )
 
 
 def _take_steps(
-    state: TrainingState, data: TrainData, training: Training, seed: int, checkpoints: Checkpoints, num_steps: int
-) -> None:
+    state: TrainingState, data: TrainData, classes: TrainLabels | None, training: Training, seed: int,
+    checkpoints: Checkpoints, num_steps: int,
+) -> None:  # fmt: skip
     """Take the steps that are left."""
     accelerator, device = state.accelerator, state.accelerator.device
     forward_process = DDPMScheduler(**training.noise_schedule())
@@ -109,7 +115,10 @@ def _take_steps(
         x_0 = data.gather(to_device(torch.from_numpy(indices[mine]), device))  # (b, C, H, W) or (b, d)
 
         x_t = forward_process.add_noise(x_0, noise, t)  # eq. 4: sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) epsilon
-        predicted = state.model(x_t, t, return_dict=False)[0]  # epsilon_theta(x_t, t)
+        told = (
+            {} if classes is None else {"class_labels": to_device(classes.of_step(indices, seed, step)[mine], device)}
+        )
+        predicted = state.model(x_t, t, return_dict=False, **told)[0]  # epsilon_theta(x_t, t)
         loss = mse_loss(predicted.float(), noise)  # eq. 14, L_simple
 
         accelerator.backward(loss)
@@ -129,8 +138,8 @@ def _take_steps(
 
 
 def _initial_state(
-    images: NDArray[Any], denoiser: Denoiser, training: Training, seed: int, accelerator: Accelerator,
-    initial: Path | None,
+    images: NDArray[Any], classes: TrainLabels | None, denoiser: Denoiser, training: Training, seed: int,
+    accelerator: Accelerator, initial: Path | None,
 ) -> TrainingState:  # fmt: skip
     """Return the state before the first step: the same weights on every worker."""
     seed_module(branch_seed(seed, WEIGHTS), torch.device("cpu"))
@@ -152,7 +161,7 @@ def _initial_state(
 
         ema = EMAModel(module.parameters(), decay=training.ema)
     model, prepared = accelerator.prepare(module, optimizer)
-    fingerprint = _fingerprint(images, denoiser, training, seed, accelerator, initial)
+    fingerprint = _fingerprint(images, classes, denoiser, training, seed, accelerator, initial)
     return TrainingState(module, model, prepared, accelerator, ema, fingerprint)
 
 
@@ -222,8 +231,8 @@ def _facts(state: TrainingState, training: Training) -> dict[str, Json]:
 
 
 def _fingerprint(
-    images: NDArray[Any], denoiser: Denoiser, training: Training, seed: int, accelerator: Accelerator,
-    initial: Path | None,
+    images: NDArray[Any], classes: TrainLabels | None, denoiser: Denoiser, training: Training, seed: int,
+    accelerator: Accelerator, initial: Path | None,
 ) -> str:  # fmt: skip
     """Return a hash of all that decides the result, so that no checkpoint of another training is taken up."""
     decides: dict[str, Json] = {
@@ -236,4 +245,6 @@ def _fingerprint(
     }
     if initial is not None:
         decides["initial"] = hashlib.sha256((initial / "model" / WEIGHTS_FILE).read_bytes()).hexdigest()
+    if classes is not None:
+        decides["labels"] = hashlib.sha256(np.ascontiguousarray(classes.values).data).hexdigest()
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
 class Training(Config):
     """Epsilon prediction with AdamW. The defaults are those of Shi et al. 2025 (arXiv 2509.16499)."""
 
-    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"init"})
+    unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"init", "label_dropout"})
 
     init: Literal["scratch", "previous"] = "scratch"
     """Where each generation's model starts: from random weights as in the paper (`scratch`), or from the weights that
@@ -55,6 +55,10 @@ class Training(Config):
 
     ema: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Decay of an exponential moving average of the weights, which is then what is sampled from; none by default."""
+
+    label_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Probability that a class-conditional network is not told an image's class in a step: it then learns the
+    unconditional noise as well, which guidance needs. Ho and Salimans 2022 use 0.1 to 0.2."""
 
     num_train_timesteps: int = Field(default=1000, ge=2)
     """Steps T of the forward process."""

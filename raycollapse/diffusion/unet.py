@@ -107,6 +107,7 @@ class UNetDenoiser(Denoiser):
             out_channels=num_channels,
             block_out_channels=self.level_channels,
             dropout=self.dropout,
+            num_class_embeds=None if self.num_classes is None else self.num_classes + 1,  # the null class comes last
             **self._block_settings(),
         )
         return unet

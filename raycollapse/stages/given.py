@@ -45,7 +45,7 @@ class GivenStage(Stage):
                 "Give more, or lower data.num_train or the paradigm's oversample."
             )
         drawn = np.random.default_rng(seed_sequence(self.seed, 1, "data")).permutation(len(loaded))[: self.num]
-        images = Loaded(loaded.images[drawn])  # samples have no labels either
+        images = Loaded(loaded.images[drawn], None if loaded.labels is None else loaded.labels[drawn])
         write_shards(folder, "given", images, self.shard_size)
         return {"num": len(images), "shape": list(images.shape)}
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from raycollapse.data.base import Loaded
-from raycollapse.data.shards import read_shard
+from raycollapse.data.base import Labels, Loaded
+from raycollapse.data.shards import read_labels, read_shard
 from raycollapse.features import FeatureExtractor
 from raycollapse.metrics.base import Points
 from raycollapse.schema import Json
@@ -50,6 +50,12 @@ class ImageSet:
         if any(part.labels is None for part in parts):
             return Loaded(images)
         return Loaded(images, np.concatenate([part.labels for part in parts if part.labels is not None])[: self.num])
+
+    def labels(self, store: Store) -> Labels | None:
+        """Return labels (N,), none where a shard has none, without loading the images."""
+        parts = [read_labels(shard.path(store)) for shard in self.shards]
+        labelled = [part for part in parts if part is not None]
+        return np.concatenate(labelled)[: self.num] if len(labelled) == len(parts) else None
 
     def features(self, store: Store, extractor: FeatureExtractor, device: str, threads: int) -> Features:
         """Return (N, d) float32 features, extracted earlier beside each shard."""

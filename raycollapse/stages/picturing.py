@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from raycollapse.features import FeatureExtractor
 from raycollapse.maths.neighbours import nearest
 from raycollapse.schema import Json
@@ -34,11 +36,15 @@ class PictureStage(Stage):
         return {"extractor": self.extractor.identity(), "device": self.device, "inputs": inputs}
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
-        images = self.synthetic.load(store).images
+        synthetic = self.synthetic.load(store)
+        images = synthetic.images
         if images.ndim == 2:
             scatter_plot(images, folder / "samples.png")
             return {"files": ["samples.png"]}
-        sample_grid(images[:GRID_IMAGES], folder / "samples.png")
+        shown = np.arange(min(len(images), GRID_IMAGES))
+        if synthetic.labels is not None:  # by class
+            shown = shown[np.argsort(synthetic.labels[shown], kind="stable")]
+        sample_grid(images[shown], folder / "samples.png")
         queries = self.synthetic.features(store, self.extractor, self.device, self.threads)[:PAIRS]
         with limited_threads(self.threads):
             points = self.train_set.points(store, self.extractor, self.device, self.threads)

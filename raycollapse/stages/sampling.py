@@ -17,7 +17,7 @@ from raycollapse.threads import limited_threads
 
 @dataclass(frozen=True)
 class SampleStage(Stage):
-    """Writes `images.parquet`, a whole shard whatever the number of images asked for."""
+    """Writes `images.parquet`, a whole shard whatever the number of images asked for; labelled if conditional."""
 
     kind: ClassVar[str] = "sample"
 
@@ -41,13 +41,15 @@ class SampleStage(Stage):
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
+        from raycollapse.diffusion.labels import draw_labels
         from raycollapse.diffusion.sampler import sample
 
         seed = integer_seed(seed_sequence(self.seed, self.generation, "sample", self.index))
         with limited_threads(self.threads):
             snapshot = store.folder("train", self.snapshot)
-            images = sample(snapshot, self.sampling, self.sampling.shard_size, seed, self.device)
-        write_shard(folder / "images.parquet", images)
+            labels = draw_labels(snapshot, self.sampling.shard_size, seed)
+            images = sample(snapshot, self.sampling, self.sampling.shard_size, seed, self.device, labels)
+        write_shard(folder / "images.parquet", images, labels)
         return {"num": len(images), "shape": list(images.shape[1:])}
 
     def shard(self) -> Shard:

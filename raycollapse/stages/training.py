@@ -67,9 +67,11 @@ class TrainStage(Stage):
         seed = integer_seed(seed_sequence(self.seed, self.generation, "train"))
         checkpoints = StageCheckpoints(store, self.key)
         with limited_threads(self.threads):
-            images = self.train_set.load(store).images
+            loaded = self.train_set.load(store)
             initial = None if self.initial is None else store.folder("train", self.initial)
-            return train(images, self.denoiser, self.training, seed, checkpoints, self.device, initial)
+            return train(
+                loaded.images, self.denoiser, self.training, seed, checkpoints, self.device, loaded.labels, initial
+            )
 
     def clean_up(self, store: Store) -> None:
         StageCheckpoints(store, self.key).clear()

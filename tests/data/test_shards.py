@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from raycollapse.data.shards import read_shard, write_shard
+from raycollapse.data.shards import read_labels, read_shard, write_shard
 from raycollapse.errors import RequestError
 
 _IMAGE_SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))
@@ -36,7 +36,8 @@ def test_images_come_back_as_they_were(
     loaded = read_shard(path)
     assert loaded.images.dtype == np.uint8
     assert np.array_equal(loaded.images, images)
-    assert np.array_equal(loaded.labels, labels) if with_labels else loaded.labels is None  # type: ignore[arg-type]
+    for found in (loaded.labels, read_labels(path)):
+        assert np.array_equal(found, labels) if with_labels else found is None  # type: ignore[arg-type]
 
 
 @settings(max_examples=50, deadline=None)

@@ -52,6 +52,27 @@ def test_the_mlp_hears_the_timestep(skip: bool) -> None:
     assert not torch.allclose(out[0], out[1])
 
 
+@pytest.mark.parametrize(
+    ("denoiser", "shape"),
+    [
+        (MlpDenoiser(width=16, num_classes=3), (2,)),
+        (MlpDenoiser(width=16, num_classes=3), (8, 8, 1)),
+        (SMALL_UNET.model_copy(update={"num_classes": 3}), (8, 8, 1)),
+    ],
+)
+def test_a_conditional_network_tells_every_class_and_the_null_class_apart(
+    denoiser: MlpDenoiser | UNetDenoiser, shape: tuple[int, ...]
+) -> None:
+    module = denoiser.build(shape)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)  # the layers that the class acts through may start at zero
+    x = torch.ones(4, *shape[2:], *shape[:2]) if len(shape) == 3 else torch.ones(4, *shape)
+    noise = module(x, torch.full((4,), 500), class_labels=torch.arange(4), return_dict=False)[0]
+    assert noise.shape == x.shape
+    distances = torch.cdist(noise.flatten(1), noise.flatten(1)) + torch.eye(4)
+    assert distances.min() > 1e-3
+
+
 def test_for_vectors_the_first_guess_at_the_noise_is_the_input_itself() -> None:
     x, t = torch.randn(3, 2), torch.tensor([0, 500, 999])
     assert torch.equal(MlpDenoiser(width=16).build((2,))(x, t, return_dict=False)[0], x)

@@ -55,6 +55,30 @@ def test_digits_are_learnt_as_well_as_was_measured(tmp_path: Path) -> None:
     assert frechet(real, synthetic) == pytest.approx(28_600, rel=0.1)
 
 
+@pytest.mark.slow
+def test_digits_asked_for_are_made_and_guidance_makes_them_more_alike(tmp_path: Path) -> None:
+    """A sample's nearest real digit has the class asked for; w = 3 shrinks the spread within a class.
+
+    After 1,000 steps, for three seeds, to 0.84 to 0.87 of that at w = 1; here after 500.
+    """
+    digits = load_digits()
+    images = np.rint(digits.images / 16 * 255).astype(np.uint8)[..., None]
+    denoiser = MlpDenoiser(num_classes=10)
+    training = Training(num_steps=500, warmup_steps=50, learning_rate=2e-3, label_dropout=0.1)
+    outcome = train(images, denoiser, training, 0, NoCheckpoints(), "cpu", digits.target.astype(np.int64))
+    save_snapshot(outcome, tmp_path)
+    asked, real = np.arange(300) % 10, images.reshape(len(images), -1).astype(np.float64)
+    accuracy, spread = {}, {}
+    for scale in (1.0, 3.0):
+        sampling = Sampling(scheduler="ddim", num_steps=50, eta=1.0, guidance_scale=scale)
+        samples = sample(tmp_path, sampling, 300, 0, "cpu", asked).reshape(300, -1).astype(np.float64)
+        distances = (samples**2).sum(1)[:, None] - 2 * samples @ real.T + (real**2).sum(1)
+        accuracy[scale] = (digits.target[distances.argmin(axis=1)] == asked).mean()
+        spread[scale] = np.mean([samples[asked == label].var(axis=0).sum() for label in range(10)])
+    assert accuracy[1.0] > 0.9 and accuracy[3.0] > 0.97
+    assert spread[3.0] < 0.95 * spread[1.0]
+
+
 def frechet(one: np.ndarray, other: np.ndarray) -> float:
     """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two sets of (n, d) points."""
     covariances = np.cov(one.T), np.cov(other.T)

@@ -15,6 +15,7 @@ from raycollapse.diffusion.trainer import train
 from raycollapse.diffusion.training import Training
 from raycollapse.errors import RequestError
 
+LABELS = np.arange(20) % 3
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
 MLP = MlpDenoiser(width=16, num_blocks=1, dropout=0.2)
 UNET = UNetDenoiser(
@@ -41,14 +42,19 @@ def settings(**fields: object) -> Training:
     )
 
 
-def interrupted(images: np.ndarray, denoiser: Denoiser, training: Training, folder: Path) -> Trained:
+def interrupted(
+    images: np.ndarray, denoiser: Denoiser, training: Training, folder: Path, labels: np.ndarray | None = None
+) -> Trained:
     """Train, stopping after every checkpoint."""
     while True:
         try:
-            return train(images, denoiser, training, 3, StopsAfterSaving(folder), "cpu")
+            return train(images, denoiser, training, 3, StopsAfterSaving(folder), "cpu", labels)
         except StopError:
             torch.rand(7)  # the resumed process has another random state
             np.random.default_rng().random()
+
+
+CONDITIONAL = [denoiser.model_copy(update={"num_classes": 3}) for denoiser in (MLP, UNET)]
 
 
 def assert_bitwise_equal(one: Trained, other: Trained) -> None:
@@ -73,6 +79,22 @@ def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
     training = settings(ema=ema)
     whole = train(IMAGES, denoiser, training, 3, NoCheckpoints(), "cpu")
     assert_bitwise_equal(interrupted(IMAGES, denoiser, training, tmp_path), whole)
+
+
+@pytest.mark.parametrize("denoiser", CONDITIONAL, ids=["mlp", "unet"])
+def test_a_resumed_training_withholds_the_same_labels(denoiser: Denoiser, tmp_path: Path) -> None:
+    training = settings(ema=0.9, label_dropout=0.4)
+    whole = train(IMAGES, denoiser, training, 3, NoCheckpoints(), "cpu", LABELS)
+    assert_bitwise_equal(interrupted(IMAGES, denoiser, training, tmp_path, LABELS), whole)
+    assert whole.class_counts == (7, 7, 6)
+    told = train(IMAGES, denoiser, settings(ema=0.9), 3, NoCheckpoints(), "cpu", LABELS)
+    assert told.losses != whole.losses
+
+
+def test_a_checkpoint_of_a_training_on_other_labels_is_refused(tmp_path: Path) -> None:
+    train(IMAGES, CONDITIONAL[0], settings(), 3, FolderCheckpoints(tmp_path), "cpu", LABELS)
+    with pytest.raises(RequestError, match="belongs to another training"):
+        train(IMAGES, CONDITIONAL[0], settings(), 3, FolderCheckpoints(tmp_path), "cpu", LABELS[::-1].copy())
 
 
 @pytest.mark.parametrize("precision", ["no", "bf16"])

@@ -21,7 +21,7 @@ SHORT = {"num_steps": 4, "warmup_steps": 0, "batch_size": 8, "learning_rate": 1e
 
 def trained(images: np.ndarray = IMAGES, seed: int = 0, initial: Path | None = None, **fields: object) -> Trained:
     training = Training.model_validate(SHORT | fields)
-    return train(images, MLP, training, seed, NoCheckpoints(), "cpu", initial)
+    return train(images, MLP, training, seed, NoCheckpoints(), "cpu", initial=initial)
 
 
 def same_weights(one: Trained, other: Trained) -> bool:

@@ -54,11 +54,12 @@ def test_too_few_images_for_the_warmup_are_refused_once_their_number_is_known() 
         Training(num_epochs=4, batch_size=128).check_request(100, "cpu")
 
 
-def test_the_checkpoint_interval_is_no_part_of_the_identity_and_all_else_is() -> None:
+def test_the_checkpoint_interval_is_no_part_of_the_identity_and_all_that_has_an_effect_is() -> None:
     training = Training(num_steps=1000)
     assert training.identity() == Training(num_steps=1000, checkpoint_steps=7).identity()
     assert training.identity() != Training(num_steps=1000, ema=0.99).identity()
-    assert set(type(training).model_fields) - set(training.identity()) == {"checkpoint_steps"}
+    assert training.identity() != Training(num_steps=1000, label_dropout=0.1).identity()
+    assert set(type(training).model_fields) - set(training.identity()) == {"checkpoint_steps", "label_dropout"}
 
 
 def test_a_batch_that_the_workers_cannot_share_evenly_is_refused() -> None:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
 MLP = MlpDenoiser(width=16, num_blocks=1)
+LABELS = np.arange(20) % 3
+CONDITIONAL = MlpDenoiser(width=16, num_blocks=1, num_classes=3)
 TRAINING = Training(num_steps=6, warmup_steps=0, batch_size=8, learning_rate=1e-3, ema=0.9, checkpoint_steps=4)
 
 WORKER = """
@@ -41,7 +43,9 @@ def train_as_worker(folder: Path, what: str) -> None:
     images = IMAGES.copy()
     checkpoints = FolderCheckpoints(folder / ("checkpoints" if what != "own folders" else f"checkpoints-{rank}"))
     training = TRAINING.model_copy(update={"learning_rate": 1e30, "num_steps": 60}) if what == "diverge" else TRAINING
-    outcome = train(images, MLP, training, 0, checkpoints, "cpu")
+    if what == "classes":
+        training = training.model_copy(update={"label_dropout": 0.4})
+    outcome = train(images, CONDITIONAL if what == "classes" else MLP, training, 0, checkpoints, "cpu", LABELS)
     assert outcome.facts["world_size"] == 2
     save_file(outcome.weights, folder / f"weights-{rank}.safetensors")
 
@@ -84,6 +88,16 @@ def test_two_workers_agree_bitwise_and_learn_what_one_does(tmp_path: Path) -> No
     again = run_two_workers(tmp_path)  # from step 4 on
     assert [worker.returncode for worker in again] == [0, 0], again
     assert all(torch.equal(weights_of(tmp_path, 1)[name], first[name]) for name in first)
+
+
+def test_two_workers_withhold_the_labels_that_one_would(tmp_path: Path) -> None:
+    workers = run_two_workers(tmp_path, "classes")
+    assert [worker.returncode for worker in workers] == [0, 0], workers
+    training = TRAINING.model_copy(update={"label_dropout": 0.4})
+    alone = train(IMAGES, CONDITIONAL, training, 0, NoCheckpoints(), "cpu", LABELS).weights
+    first = weights_of(tmp_path, 0)
+    assert all(torch.equal(first[name], weights_of(tmp_path, 1)[name]) for name in first)
+    assert all(torch.allclose(first[name], alone[name], rtol=1e-4, atol=1e-6) for name in alone)
 
 
 def test_a_loss_that_is_not_finite_stops_every_worker(tmp_path: Path) -> None:

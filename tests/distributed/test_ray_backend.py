@@ -56,6 +56,17 @@ def test_a_loop_with_new_real_images_that_fine_tunes_gives_the_files_of_one_proc
     assert metrics(tmp_path / "ray") == metrics(tmp_path / "local")
 
 
+def test_labels_and_guidance_are_those_of_one_process(tmp_path: Path) -> None:
+    changes = {
+        "denoiser": {**TINY["denoiser"], "num_classes": 10},
+        "training": {**TINY["training"], "label_dropout": 0.2},
+        "sampling": {**TINY["sampling"], "guidance_scale": 2.0},
+    }
+    assert not run_here(tiny(tmp_path / "local", **changes), Console(quiet=True)).failures
+    assert not run(tiny(tmp_path / "ray", **changes)).failures
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
+
+
 def test_trials_share_the_first_generation_and_make_nothing_twice(tmp_path: Path) -> None:
     assert not run(tiny(tmp_path, sweep={"grid": {"selection": ["uniform", "greedy"]}})).failures
     counts = {kind: len(attempts(tmp_path, kind)) for kind in ("real", "train", "select")}
