@@ -4,19 +4,19 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from raycollapse.config_errors import explain, value_of, where_in_yaml
+from raycollapse.config_errors import explain, value_of
 from raycollapse.data import AnyData
 from raycollapse.diffusion import AnyDenoiser
 from raycollapse.diffusion.conditioning import check_conditioning
 from raycollapse.diffusion.sampling import Sampling
 from raycollapse.diffusion.training import Training
 from raycollapse.errors import RequestError
+from raycollapse.experiment_file import read_raw
 from raycollapse.features import AnyExtractor, FeatureExtractor
 from raycollapse.metrics import AnyMetric
-from raycollapse.overrides import merge, parse_assignment, set_path
+from raycollapse.overrides import apply, set_path
 from raycollapse.paradigms import AnyParadigm
 from raycollapse.schema import Config, Json
 from raycollapse.selection import AnyStrategy
@@ -141,9 +141,23 @@ class Experiment(Config):
         self.training.check_request(self.num_train, device, self.resources.train_workers)
         self.sampling.check_request(self.training.num_train_timesteps, device)
         check_conditioning(self.denoiser, self.training, self.sampling, self.data.num_classes_hint())
-        self.selection.check_request(sum(self.paradigm.pool([self.num_train, self.num_candidates])))
+        self.check_sizes()
         self.paradigm.check_request(self.data, self.selection, self.num_generations)
         return decided
+
+    def check_sizes(self) -> None:
+        """Raise RequestError if a strategy or a metric cannot do with as many images as there will be."""
+        self.selection.check_request(sum(self.paradigm.pool([self.num_train, self.num_candidates])))
+        refusals = [refusal for index in range(len(self.metrics)) if (refusal := self._metric_refusal(index))]
+        if refusals:
+            raise RequestError("\n".join(refusals))
+
+    def _metric_refusal(self, index: int) -> str | None:
+        try:
+            self.metrics[index].check_request(f"metrics[{index}]", self.num_train, self.data.resolved_num_held_out)
+        except RequestError as error:
+            return str(error)
+        return None
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -199,29 +213,6 @@ def _same_space(one: FeatureExtractor, other: FeatureExtractor) -> str:
     return f"two feature extractors call their space {one.space}, but {told}; {either}use the same settings in both"
 
 
-def read_raw(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return the mapping in a YAML file, on top of the file that its `extends` names."""
-    path = path.expanduser().resolve()
-    if path in seen:
-        raise RequestError(f"{path} extends itself, through {' -> '.join(p.name for p in (*seen, path))}.")
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise RequestError(
-            f"{path} cannot be read: {error.strerror}. Give the path of an experiment's YAML file."
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} is not valid YAML: {where_in_yaml(error)}") from None
-    if not isinstance(raw, dict):
-        raise RequestError(f"{path} holds {value_of(raw)}; an experiment is a mapping of fields.")
-    parent = raw.pop("extends", None)
-    if parent is None:
-        return raw
-    if not isinstance(parent, str):
-        raise RequestError(f"{path}: extends is {value_of(parent)}; it must be the path of one YAML file.")
-    return merge(read_raw(path.parent / Path(parent).expanduser(), (*seen, path)), raw)
-
-
 def build(raw: dict[str, Any], source: str = "the experiment") -> Experiment:
     """Return a validated experiment.
 
@@ -236,10 +227,7 @@ def build(raw: dict[str, Any], source: str = "the experiment") -> Experiment:
 
 def load(path: Path, assignments: list[str] | None = None) -> Experiment:
     """Return the experiment in a YAML file with `a.b=c` assignments applied."""
-    raw = read_raw(path)
-    for assignment in assignments or []:
-        raw = set_path(raw, *parse_assignment(assignment))
-    return build(raw, str(path))
+    return build(apply(read_raw(path), assignments or []), str(path))
 
 
 def expand(experiment: Experiment) -> list[Experiment]:

@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -133,14 +132,6 @@ def _explain_one(place: _Place, details: ErrorDetails) -> str:
 
 def _sentence(text: str) -> str:
     return text.rstrip(".") + "."
-
-
-def where_in_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    """Say what is wrong with a YAML file, and in which line."""
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return str(error)
-    mark, told = error.problem_mark, [text for text in (error.context, error.problem) if text]
-    return f"line {mark.line + 1}, column {mark.column + 1}: {', '.join(told)}. Mend that line or the one before it."
 
 
 def value_of(value: Any) -> str:

@@ -1,11 +1,13 @@
 """Changing one value of a raw configuration by its dotted path: for `--set`, for `extends` and for sweeps alike."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from raycollapse.errors import RequestError
+from raycollapse.yaml_reading import explain_yaml, parse_yaml
 
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 """Numbers such as 2e-3, which YAML 1.1 reads as text for want of a dot or a sign."""
@@ -25,10 +27,24 @@ def parse_assignment(text: str) -> tuple[str, Any]:
             f"--set {text!r} is not an assignment. Write it as path=value, such as training.num_steps=100."
         )
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RequestError(f"--set {text!r}: the value is not valid YAML ({error}).") from None
+        parsed = parse_yaml(value)
+    except (yaml.YAMLError, ValueError) as error:
+        raise RequestError(explain_yaml(error, f"--set {text!r}: the value")) from None
     return path.strip(), float(value) if EXPONENT.fullmatch(value.strip()) else parsed
+
+
+def apply(raw: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of `raw` with `a.b=c` assignments applied, in their order.
+
+    Raises:
+        RequestError: two of them give one field different values: which was meant is not to be guessed.
+    """
+    given: dict[str, Any] = {}
+    for path, value in map(parse_assignment, assignments):
+        if given.setdefault(path, value) != value:
+            raise RequestError(f"{path} is set twice, to {given[path]!r} and to {value!r}. Set it once.")
+        raw = set_path(raw, path, value)
+    return raw
 
 
 def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:

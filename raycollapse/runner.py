@@ -62,7 +62,8 @@ def run_on_ray(experiment: Experiment, console: Console, address: str | None = N
     from raycollapse.distributed.resources import refusals
     from raycollapse.distributed.sweep import run_sweep
 
-    expand(experiment)  # a mistake in the file is told before a cluster is waited for
+    for trial in expand(experiment):  # a mistake in the file is told before a cluster is waited for
+        trial.check_sizes()
     with connected(address) as supply:
         has_gpu = supply.total.gpus >= 1
         device: Literal["cpu", "cuda"] = "cuda" if experiment.resources.device == "cuda" else "cpu"

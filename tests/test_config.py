@@ -77,8 +77,15 @@ def test_a_file_is_loaded_with_defaults_filled_in(file: Path) -> None:
 
 
 def test_assignments_are_applied_in_order(file: Path) -> None:
-    loaded = load(file, ["training.num_steps=20", "seed=4", "training.num_steps=30", "selection.decay=9.5e-1"])
-    assert (loaded.training.num_steps, loaded.seed, loaded.selection.decay) == (30, 4, 0.95)  # type: ignore[union-attr]
+    assert load(file, ["seed=4", "selection.decay=9.5e-1", "selection=greedy"]).selection == Greedy()
+    told = load(file, ["selection=greedy", "selection.name=threshold_decay", "selection.decay=9.5e-1"])
+    assert told.selection == ThresholdDecay(decay=0.95)
+
+
+def test_two_values_for_one_field_are_refused_and_one_value_twice_is_not(file: Path) -> None:
+    with pytest.raises(RequestError, match=r"training\.num_steps is set twice, to 20 and to 30\. Set it once\."):
+        load(file, ["training.num_steps=20", "seed=4", "training.num_steps =30"])
+    assert load(file, ["training.num_steps=20", "training.num_steps=2e1"]).training.num_steps == 20
 
 
 def test_an_assignment_takes_numbers_mappings_lists_null_and_bare_names(file: Path) -> None:

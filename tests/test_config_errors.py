@@ -8,6 +8,7 @@ import yaml
 
 from raycollapse.config import build, expand, load
 from raycollapse.errors import RequestError
+from raycollapse.experiment_file import read_raw
 from raycollapse.features import AnyExtractor
 from raycollapse.selection import AnyStrategy
 
@@ -273,6 +274,10 @@ def test_a_bare_no_is_a_precision_though_yaml_takes_it_for_false(tmp_path: Path,
             "is not valid YAML: line 2, column 5: mapping values are not allowed here. Mend that line",
         ),
         (b"\x89PNG\r\n\x1a\n\x00\x00\xff", "is not valid YAML"),
+        (b"seed: 1\nname: a\nseed: 2\n", "try.yaml, line 3: seed is given twice, first in line 1. Keep one of them."),
+        (b"a: {x: 1, 'x': 1}", "try.yaml, line 1: x is given twice. Keep one of them."),
+        (b"- {a: 1}\n- b: 1\n  c: 2\n  b: 1\n", "line 4: b is given twice, first in line 2."),
+        (b"a: 2026-13-01", "is not valid YAML: month must be in 1..12. Mend it, or put text in quotes."),
         (b"extends: 5", "extends is 5; it must be the path of one YAML file."),
         (b"extends: [a.yaml]", "extends is ['a.yaml']; it must be the path of one YAML file."),
         (b"extends: nowhere.yaml", "nowhere.yaml cannot be read"),
@@ -286,6 +291,18 @@ def test_a_file_that_is_no_experiment_is_told_by_its_name(content: bytes | None,
         load(file)
     assert expected in str(refused.value)
     assert str(tmp_path) in str(refused.value)
+
+
+def test_a_key_may_override_what_a_merge_brings_and_stand_in_several_mappings(tmp_path: Path) -> None:
+    file = tmp_path / "try.yaml"
+    file.write_text("one: &one {x: 1, y: 2}\ntwo: {<<: *one, x: 3}\nthree: {<<: *one}\nfour: *one\n")
+    assert read_raw(file)["two"] == {"x": 3, "y": 2}
+
+
+def test_a_file_that_is_extended_may_give_the_same_key(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("seed: 1\n")
+    (tmp_path / "top.yaml").write_text("extends: base.yaml\nseed: 2\n")
+    assert read_raw(tmp_path / "top.yaml") == {"seed": 2}
 
 
 def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:

@@ -44,8 +44,10 @@ def test_what_is_no_assignment_is_refused_with_the_form(text: str) -> None:
 
 
 def test_a_value_that_is_not_yaml_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"--set 'a=\[1, 2': the value is not valid YAML"):
+    with pytest.raises(RequestError, match=r"--set 'a=\[1, 2': the value is not valid YAML: line 1, column 6: while"):
         parse_assignment("a=[1, 2")
+    with pytest.raises(RequestError, match=r"--set 'a={b: 1, b: 2}': the value, line 1: b is given twice\. Keep one"):
+        parse_assignment("a={b: 1, b: 2}")
 
 
 def test_setting_changes_one_value_and_leaves_the_original_alone() -> None:

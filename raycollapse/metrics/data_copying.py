@@ -110,7 +110,22 @@ class Ct(Metric):
     num_cells: Annotated[int, Field(ge=1)] = 10
     """Cells of k-means on the train set; at most N."""
     min_population: Annotated[int, Field(ge=1)] = 20
-    """Synthetic, and held-out, points that a cell must hold to be tested."""
+    """Synthetic, and held-out, points that a cell must hold to be tested; no more than there are of each."""
+
+    def check_request(self, where: str, num_train: int, num_held_out: int) -> None:
+        super().check_request(where, num_train, num_held_out)
+        if self.num_cells > num_train:
+            raise RequestError(
+                f"{where}.num_cells is {self.num_cells}; with N = {num_train} (data.num_train) it must lie in "
+                f"1..{num_train}. Use so few that each cell holds some dozen held-out points."
+            )
+        fewest = min(num_train, num_held_out)
+        if self.min_population > fewest:
+            raise RequestError(
+                f"{where}.min_population is {self.min_population}, but data.num_train is {num_train} and "
+                f"data.num_held_out {num_held_out}, so that no cell could be tested; it must be at most {fewest}. "
+                "Lower it, or raise them."
+            )
 
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points

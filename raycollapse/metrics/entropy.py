@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from pydantic import Field
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import as_points
 from raycollapse.maths.neighbours import nearest
-from raycollapse.metrics.base import Metric, Points
+from raycollapse.metrics.base import Metric, Points, check_neighbour
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,17 @@ def _check(k: int, floor: float, num: int) -> None:
 class EntropyMetric(Metric):
     """Kozachenko-Leonenko entropy of the train set and of the synthetic set, N points each, in nats."""
 
+    min_num_train: ClassVar[int] = 2
+
     name: Literal["entropy"] = "entropy"
     k: Annotated[int, Field(ge=1)] = 1
-    """The neighbour whose distance is used."""
+    """The neighbour whose distance is used; less than N."""
     floor: Annotated[float, Field(gt=0)] = 1e-10
     """The least distance counted, in the units of the features."""
+
+    def check_request(self, where: str, num_train: int, num_held_out: int) -> None:
+        super().check_request(where, num_train, num_held_out)
+        check_neighbour(f"{where}.k", self.k, num_train)
 
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points

@@ -7,7 +7,7 @@ so a set that is measured against itself has a density of exactly 1, and a point
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import as_points, check_same_width
 from raycollapse.maths.balls import Inside, count_inside
 from raycollapse.maths.neighbours import nearest
-from raycollapse.metrics.base import Metric, Points
+from raycollapse.metrics.base import Metric, Points, check_neighbour
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,15 @@ def _density(in_real: Inside, k: int) -> float:
 class Fidelity(Metric):
     """Precision, recall, density and coverage of N synthetic points against the N real ones."""
 
+    min_num_train: ClassVar[int] = 2
+
     name: Literal["fidelity"] = "fidelity"
     k: Annotated[int, Field(ge=1)] = 5
     """The neighbour that a point's ball reaches; less than N."""
+
+    def check_request(self, where: str, num_train: int, num_held_out: int) -> None:
+        super().check_request(where, num_train, num_held_out)
+        check_neighbour(f"{where}.k", self.k, num_train)
 
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points

@@ -1,7 +1,7 @@
 """Frechet distance between Gaussians fitted to two sets (Dowson and Landau 1982; FID: Heusel et al. 2017)."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class Frechet(Metric):
     The distance grows as N falls; where fewer than N points are held out, the floor is therefore too high, and
     `quality/fd_floor_num` says how many it was made from.
     """
+
+    min_num_train: ClassVar[int] = 2
 
     name: Literal["frechet"] = "frechet"
 

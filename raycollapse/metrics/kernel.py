@@ -3,11 +3,12 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import as_points, check_same_width
 from raycollapse.metrics.base import Metric, Points
 
@@ -63,11 +64,22 @@ class Kid(Metric):
     Unlike the Frechet distance it has no bias that depends on N: with fewer points held out its floor is only noisier.
     """
 
+    min_num_train: ClassVar[int] = 2
+
     name: Literal["kid"] = "kid"
     num_subsets: Annotated[int, Field(ge=1)] = 100
     """Random subsets to average over."""
     subset_size: Annotated[int, Field(ge=2)] = 1000
-    """Points of each set in a subset; at most N."""
+    """Points of each set in a subset; at most N. The default takes all N points where there are fewer."""
+
+    def check_request(self, where: str, num_train: int, num_held_out: int) -> None:
+        super().check_request(where, num_train, num_held_out)
+        default = type(self).model_fields["subset_size"].default
+        if self.subset_size > num_train and self.subset_size != default:
+            raise RequestError(
+                f"{where}.subset_size is {self.subset_size}; with N = {num_train} (data.num_train) it must lie in "
+                f"2..{num_train}. Lower it, or leave it out, which takes at most {default} points."
+            )
 
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points

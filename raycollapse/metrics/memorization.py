@@ -6,7 +6,7 @@ lie from each other. Distances are to the *whole* train set, since any of it may
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,14 @@ class GeneralizationRatio(Metric):
 
     name: Literal["generalization_ratio"] = "generalization_ratio"
 
+    def check_request(self, where: str, num_train: int, num_held_out: int) -> None:
+        super().check_request(where, num_train, num_held_out)
+        if num_held_out < 1:
+            raise RequestError(
+                f"data.num_held_out is {num_held_out}, but {where} ({self.name}) compares with held-out points. Hold "
+                "out one at least, or leave out that metric."
+            )
+
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points
     ) -> Iterator[tuple[str, float]]:
@@ -124,6 +132,8 @@ class GeneralizationRatio(Metric):
 
 class Authenticity(Metric):
     """The share of authentic ones among N synthetic points, and among up to N held-out ones, to compare with."""
+
+    min_num_train: ClassVar[int] = 2
 
     name: Literal["authenticity"] = "authenticity"
 
@@ -143,6 +153,14 @@ class DuplicatesMetric(Metric):
     threshold: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     """The largest distance that makes a duplicate, in the units of the features; `auto`: the 0.01 quantile of the
     distances of training points to their nearest others."""
+
+    def check_request(self, where: str, num_train: int, num_held_out: int) -> None:
+        super().check_request(where, num_train, num_held_out)
+        if self.threshold == "auto" and num_train < 2:
+            raise RequestError(
+                f"{where}.threshold is auto, but data.num_train is {num_train}: one point has no nearest other. Give a "
+                "number, or raise data.num_train."
+            )
 
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points

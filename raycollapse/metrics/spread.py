@@ -1,7 +1,7 @@
 """How wide a set is, and how dense: the trace hardly moves while neighbours close in (arXiv 2509.16499, Fig. 3)."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from raycollapse.maths.arrays import as_points
 from raycollapse.maths.moments import covariance_trace
@@ -17,6 +17,8 @@ def mean_nearest_distance(features: Any) -> float:
 
 class Spread(Metric):
     """Covariance trace and mean nearest-neighbour distance of the train set and of the synthetic set, N points each."""
+
+    min_num_train: ClassVar[int] = 2
 
     name: Literal["spread"] = "spread"
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from raycollapse.data import DataSource
 from raycollapse.data.base import Loaded
 from raycollapse.data.shards import write_shard
+from raycollapse.errors import RequestError
 from raycollapse.schema import Json
 from raycollapse.stages.base import Stage
 from raycollapse.stages.features import Shard
@@ -29,6 +30,7 @@ class RealStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         train, held_out = self.data.split(self.seed)
+        self._check_counts(len(train), len(held_out))
         write_shards(folder, "train", train, self.shard_size)
         write_shards(folder, "held_out", held_out, self.shard_size)
         return {
@@ -36,6 +38,21 @@ class RealStage(Stage):
             "num_held_out": len(held_out.images),
             "shape": list(train.images.shape[1:]),
         }
+
+    def _check_counts(self, num_train: int, num_held_out: int) -> None:
+        """Raise RequestError if a source that splits in a way of its own gave other counts than all else reckons with.
+
+        What a metric can do was decided by them, before anything was loaded.
+        """
+        for field, given, asked in (
+            ("num_train", num_train, self.data.num_train),
+            ("num_held_out", num_held_out, self.data.resolved_num_held_out),
+        ):
+            if given != asked:
+                raise RequestError(
+                    f"data.{field} is {asked:,}, but {self.data.name} returned {given:,} such images. Its split must "
+                    f"return as many as {field} says, or {field} must say how many it returns."
+                )
 
     def train(self) -> ImageSet:
         """Return the reference to the real train set, N images."""

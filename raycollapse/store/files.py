@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
@@ -58,8 +59,11 @@ class LocalFiles(Files):
         self.root = root
 
     def size(self, path: str) -> int | None:
-        target = self.root / path
-        return target.stat().st_size if target.is_file() else None
+        try:
+            found = (self.root / path).stat()  # asked once: what is there may be removed at any moment
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def read(self, path: str) -> bytes:
         return (self.root / path).read_bytes()
@@ -91,10 +95,11 @@ class LocalFiles(Files):
         return temporary
 
     def children(self, path: str) -> list[str]:
-        folder = self.root / path
-        if not folder.is_dir():
+        try:
+            names = os.listdir(self.root / path)  # noqa: PTH208 (a path's own way asks twice)
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(child.name for child in folder.iterdir() if not child.name.startswith("."))
+        return sorted(name for name in names if not name.startswith("."))
 
     def move(self, source: str, target: str) -> None:
         (self.root / target).parent.mkdir(parents=True, exist_ok=True)
