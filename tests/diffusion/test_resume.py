@@ -126,18 +126,20 @@ def test_a_damaged_checkpoint_costs_time_but_not_the_result(tmp_path: Path) -> N
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_a_resumed_fine_tuning_is_bitwise_the_uninterrupted_one(ema: float | None, tmp_path: Path) -> None:
     start, training = snapshot(tmp_path / "start", 1), settings(ema=ema, init="previous")
-    whole = train(IMAGES, MLP, training, 3, NoCheckpoints(), "cpu", start)
+    whole = train(IMAGES, MLP, training, 3, NoCheckpoints(), "cpu", initial=start)
     with pytest.raises(StopError):
-        train(IMAGES, MLP, training, 3, StopsAfterSaving(tmp_path / "run"), "cpu", start)
-    assert_bitwise_equal(train(IMAGES, MLP, training, 3, FolderCheckpoints(tmp_path / "run"), "cpu", start), whole)
+        train(IMAGES, MLP, training, 3, StopsAfterSaving(tmp_path / "run"), "cpu", initial=start)
+    assert_bitwise_equal(
+        train(IMAGES, MLP, training, 3, FolderCheckpoints(tmp_path / "run"), "cpu", initial=start), whole
+    )
 
 
 def test_a_checkpoint_of_a_fine_tuning_from_another_snapshot_is_refused(tmp_path: Path) -> None:
     one, other = (snapshot(tmp_path / f"{seed}", seed) for seed in (1, 2))
     training, checkpoints = settings(init="previous"), FolderCheckpoints(tmp_path / "run")
-    train(IMAGES, MLP, training, 3, checkpoints, "cpu", one)
+    train(IMAGES, MLP, training, 3, checkpoints, "cpu", initial=one)
     with pytest.raises(RequestError, match="belongs to another training"):
-        train(IMAGES, MLP, training, 3, checkpoints, "cpu", other)
+        train(IMAGES, MLP, training, 3, checkpoints, "cpu", initial=other)
 
 
 @pytest.mark.parametrize("change", ["seed", "learning rate", "images", "denoiser"])
