@@ -2,8 +2,10 @@
 
 Round one chooses greedily within each of several shards of the pool; round two among what they chose. With as many from
 each shard as are wanted in all, the union contains a subset whose covering radius is at most 3 times, and whose least
-distance at least a third of, the best possible. Fewer from each keep that promise for evenly dealt pools only roughly
-(Mirrokni and Zadimoghaddam 2015), and are what makes the second round small.
+distance at least a third of, the best possible. Greedy over that union covers within 4 times the best radius (Malkomes
+et al. 2015) and keeps a sixth of the best distance, where Greedy over all covers within 2 times and keeps a half. Fewer
+from each keep that promise for evenly dealt pools only roughly (Mirrokni and Zadimoghaddam 2015), and are what makes
+the second round small. What is lost in practice, `experiments/benchmarks/distributed_greedy.py` measures.
 """
 
 import math
