@@ -6,7 +6,10 @@ Of a pool of 8,192 a half and an eighth are selected: all at once, in two rounds
 which tells what there is to lose. Half of the pool's images are real, the others stand in for samples of a model: other
 real images, drawn towards their mean (`--shrink`), as those of collapsing models are. Every figure is a mean over
 `--seeds`, each of which deals the pool anew and starts elsewhere; entropies are in nats, distances in the units of the
-features. About five minutes on one core of a server. RAYCOLLAPSE_DATA names the folder of CIFAR-10.
+features. About six minutes on one core of a server. RAYCOLLAPSE_DATA names the folder of CIFAR-10.
+
+Expected: with shortlists of twice a fair share less than a hundredth of what greedy gains in entropy over the random
+draw is lost, with a fair share a fifth at worst; the covering radius grows by 3 to 10 %; the real share hardly moves.
 """
 
 import argparse
