@@ -12,6 +12,11 @@ Distance = Literal["l2", "cosine"]
 
 Points = NDArray[np.floating[Any]]  # (n, d) float32 or float64, C order, finite
 
+_SMALLEST, _LARGEST = 1e-15, 1e15
+"""Points whose largest value lies outside are float64: float32 could not hold squares of differences."""
+_LEAST, _MOST = 1e-50, 1e50
+"""Beyond these even float64 could not hold what metrics make of them: sixth powers at most, by a cubic kernel."""
+
 _EXACT_IN_FLOAT32 = (np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.float16)
 
 
@@ -19,6 +24,7 @@ def as_points(values: Any, name: str = "features", minimum: int = 1) -> Points:
     """Return `values` as finite (n, d) float32 or float64 in C order, without a copy where it is that already.
 
     float64 stays float64; float16, bfloat16 and integers of up to 16 bits become float32, which holds them exactly.
+    float32 becomes float64 where the largest value is above 1e15 or below 1e-15: distances could not be squared.
 
     Args:
         values: (n, d) array or tensor, on any device.
@@ -30,23 +36,27 @@ def as_points(values: Any, name: str = "features", minimum: int = 1) -> Points:
         raise RequestError(f"{name} has shape {array.shape}; it must be (n, d): one row per point. Reshape it.")
     if array.shape[0] < minimum or array.shape[1] < 1:
         raise RequestError(f"{name} has shape {array.shape}; at least {minimum} point(s) of 1 dimension are needed.")
-    points = np.ascontiguousarray(array, dtype=_float_type(array, name))
-    if not is_finite(points):
+    points = np.ascontiguousarray(array, dtype=_float_type(array))
+    if min(points.strides) < 0:  # contiguous to NumPy if it has one row, but not to torch
+        points = points.copy()
+    largest = _largest(points)
+    if not np.isfinite(largest):
         bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
         raise RequestError(
             f"{name} holds NaN or infinity in {len(bad)} of {len(points)} rows, first in row {bad[0]}. "
             "Remove those rows, or find what made them."
         )
-    return points
+    if largest and not _LEAST <= largest <= _MOST:
+        raise RequestError(
+            f"{name} has a largest value of {largest:.3g}; its squares leave the range of float64. "
+            f"It must be 0, or lie between {_LEAST:g} and {_MOST:g}: multiply all points by one number."
+        )
+    return points if largest == 0 or _SMALLEST <= largest <= _LARGEST else points.astype(np.float64, copy=False)
 
 
-def is_finite(points: Points) -> bool:
-    """Return whether every value is finite, in one pass and without an array of booleans.
-
-    A sum is finite unless a term is not, or it overflows: only then is each value looked at.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(points.sum())) or bool(np.isfinite(points).all())
+def _largest(points: Points) -> float:
+    """Return the largest absolute value, NaN if there is one, without an array of absolute values."""
+    return float(np.maximum(points.max(), -points.min()))
 
 
 def check_same_width(a: Points, b: Points, name_a: str, name_b: str) -> None:
@@ -78,13 +88,18 @@ def _to_numpy(values: Any, name: str) -> NDArray[Any]:
     if hasattr(values, "detach"):  # a torch tensor, known without importing torch
         tensor = values.detach()
         values = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).cpu().numpy()
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise RequestError(
+            f"{name} cannot be an array: its rows differ in length. Give each as many values."
+        ) from error
     if array.dtype.kind not in "biuf":
         raise RequestError(f"{name} holds values of type {array.dtype}; real numbers are needed.")
     return array
 
 
-def _float_type(array: NDArray[Any], name: str) -> type[np.floating[Any]]:
+def _float_type(array: NDArray[Any]) -> type[np.floating[Any]]:
     if array.dtype == np.float32 or array.dtype.type in _EXACT_IN_FLOAT32:
         return np.float32
     return np.float64

@@ -14,6 +14,7 @@ from raycollapse.maths.arrays import Points, as_points, check_same_width
 from raycollapse.maths.neighbours import Frame, product_error
 
 _BLOCK_VALUES = 1 << 22  # products held at once: 16 MiB
+_ALL = 3.0  # a radius that holds every point of a frame, in which none is longer than 1
 _SURFACE = 1e-10  # squared distances that lie within this share of the squared radius count as on the surface
 
 
@@ -31,7 +32,7 @@ class _Pairs(NamedTuple):
     balls: NDArray[np.int64]
 
 
-def count_inside(points: Any, centres: Any, radii: NDArray[np.float64]) -> Inside:
+def count_inside(points: Any, centres: Any, radii: Any) -> Inside:
     """Count the pairs with |point - centre| < radius; a point on the surface is outside, and a ball of radius 0 empty.
 
     Args:
@@ -44,11 +45,11 @@ def count_inside(points: Any, centres: Any, radii: NDArray[np.float64]) -> Insid
     """
     p, c = as_points(points, "points"), as_points(centres, "centres")
     check_same_width(p, c, "points", "centres")
-    _check(radii, len(c))
+    radii = _checked(radii, len(c))
     inside = Inside(np.zeros(len(p), np.int64), np.zeros(len(c), np.int64))
     frame = Frame.around(p, c)
     placed_p, placed_c = frame.place(p, precise=False), frame.place(c, precise=False)
-    limits = np.where(radii > 0, (radii / frame.scale) ** 2, -np.inf)
+    limits = np.where(radii > 0, np.minimum(radii / frame.scale, _ALL) ** 2, -np.inf)
     step = max(1, _BLOCK_VALUES // len(c))
     for start in range(0, len(p), step):
         certain, near = _by_products(placed_p[start : start + step], placed_c, limits)
@@ -59,9 +60,11 @@ def count_inside(points: Any, centres: Any, radii: NDArray[np.float64]) -> Insid
     return inside
 
 
-def _check(radii: NDArray[np.float64], num: int) -> None:
-    if radii.shape != (num,) or not (radii >= 0).all():
-        raise RequestError(f"radii of shape {radii.shape} are given for {num} balls; each needs one, of 0 or more.")
+def _checked(radii: Any, num: int) -> NDArray[np.float64]:
+    checked: NDArray[np.float64] = np.asarray(radii, np.float64)
+    if checked.shape != (num,) or not (checked >= 0).all():
+        raise RequestError(f"radii of shape {checked.shape} are given for {num} balls; each needs one, of 0 or more.")
+    return checked
 
 
 def _by_products(points: Points, centres: Points, limits: NDArray[np.float64]) -> tuple[_Pairs, _Pairs]:

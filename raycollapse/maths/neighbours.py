@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Distance, Points, as_points, check_distance, check_same_width, unit_rows
 from raycollapse.maths.optional_faiss import load_faiss
+from raycollapse.maths.scalars import as_integer
 
 _EXTRA = 4  # candidates beyond k at first: the gap to the last of them nearly always exceeds the error
 _TIE = 1e-10  # points whose squared distances differ by less than this share are as near as each other
+_WIDE = 1e30  # a frame beyond this is placed in float64, whatever the points are: float32 ends at 3e38
 _PRODUCTS = 1 << 21  # float64 products held at once: 16 MiB
 _DIFFERENCES = 1 << 18  # differences held at once: they stay in the cache
 
@@ -57,22 +59,23 @@ def nearest(
     check_distance(metric)
     q, r = as_points(queries, "queries"), as_points(references, "references")
     check_same_width(q, r, "queries", "references")
-    _check_k(k, len(q), len(r), exclude_self)
+    k = _checked_k(k, len(q), len(r), exclude_self)
     if metric == "cosine":
         q, r = unit_rows(q, "queries"), unit_rows(r, "references")
     distances, indices = _search(q, r, k, exclude_self)
     return Neighbours(distances**2 / 2 if metric == "cosine" else distances, indices)
 
 
-def _check_k(k: int, num_queries: int, num_references: int, exclude_self: bool) -> None:
+def _checked_k(k: int, num_queries: int, num_references: int, exclude_self: bool) -> int:
     if exclude_self and num_queries != num_references:
         raise RequestError(
             f"exclude_self is set, but there are {num_queries} queries and {num_references} references; "
             "it means that they are the same set. Pass the same array twice, or leave it off."
         )
     available = num_references - exclude_self
-    if not 1 <= k <= available:
+    if not 1 <= as_integer(k, "k") <= available:
         raise RequestError(f"k is {k}; with {num_references} references it must lie in 1..{available}.")
+    return as_integer(k, "k")
 
 
 def _search(q: Points, r: Points, k: int, exclude_self: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -102,7 +105,7 @@ class Frame(NamedTuple):
         return Frame(centre, max(_radius(q, centre), _radius(r, centre)) or 1.0)
 
     def place(self, points: Points, precise: bool) -> Points:
-        kind = np.dtype(np.float64) if precise else points.dtype
+        kind = np.dtype(np.float64) if precise or self.scale > _WIDE else points.dtype
         placed: Points = points - self.centre.astype(kind)
         placed /= self.scale
         return placed if precise else placed.astype(np.float32, copy=False)
@@ -120,7 +123,7 @@ class Frame(NamedTuple):
 
 def _radius(points: Points, centre: NDArray[np.float64]) -> float:
     """Return the largest length of a centred point, from its largest coordinate so that squares cannot overflow."""
-    centred = points - centre.astype(points.dtype)
+    centred = points - centre.astype(points.dtype if np.abs(centre).max() < _WIDE else np.float64)
     largest = float(max(centred.max(), -centred.min()))
     if largest == 0:
         return 0.0

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Points
 from raycollapse.maths.optional_faiss import load_faiss
 from raycollapse.maths.short_vectors import short_vectors
@@ -56,7 +57,7 @@ class Screen:
     """Squared distances between the rows of one set of (n, d) points, nearest ones to at most `num_columns` of them."""
 
     def __init__(self, points: Points, num_columns: int, device: str | None = None) -> None:
-        self.points = torch.from_numpy(points).to(device or "cpu")
+        self.points = torch.from_numpy(points).to(_device(device))
         self.on_cpu = self.points.device.type == "cpu"
         centre, short, self._error = short_vectors(points, num_columns)
         self._centre = torch.from_numpy(centre).to(self.points)
@@ -129,6 +130,19 @@ class Screen:
         if len(r):
             self._faiss.pairwise_indexed_L2sqr(x.shape[1], len(r), *pointers)
         return squared
+
+
+def _device(name: str | None) -> torch.device:
+    """Return the device asked for, the CPU if none is."""
+    try:
+        device = torch.device(name or "cpu")
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError, NotImplementedError) as error:
+        raise RequestError(
+            f"device is {name!r}, which torch cannot use here ({str(error).splitlines()[0]}). "
+            "Use 'cpu', or 'cuda' where torch sees a GPU."
+        ) from error
+    return device
 
 
 @contextmanager

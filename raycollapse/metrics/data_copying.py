@@ -1,5 +1,6 @@
 """The data-copying test: are samples closer to the train set than fresh data is? (Meehan, Chaudhuri, Dasgupta 2020)"""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Points as Rows
 from raycollapse.maths.arrays import as_points, check_same_width
 from raycollapse.maths.neighbours import nearest
+from raycollapse.maths.scalars import as_integer
 from raycollapse.metrics.base import Metric, Points
 
 
@@ -77,12 +79,12 @@ def rank_sum_z(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def _check(num_cells: int, min_population: int, num_train: int) -> None:
-    if not 1 <= num_cells <= num_train:
+    if not 1 <= as_integer(num_cells, "num_cells") <= num_train:
         raise RequestError(
             f"num_cells is {num_cells}; with {num_train} training points it must lie in 1..{num_train}. "
             "Use so few that each cell holds some dozen held-out points."
         )
-    if min_population < 1:
+    if as_integer(min_population, "min_population") < 1:
         raise RequestError(f"min_population is {min_population}; it must be 1 or more. Use 20.")
 
 
@@ -90,7 +92,9 @@ def _cells(sets: tuple[Rows, Rows, Rows], num_cells: int, seed: int) -> list[NDA
     """Return the cell of each point of each set, by k-means on the last one."""
     from sklearn.cluster import KMeans
 
-    centres = KMeans(num_cells, n_init=1, random_state=seed).fit(sets[-1]).cluster_centers_
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Number of distinct clusters")  # a collapsed train set: empty cells
+        centres = KMeans(num_cells, n_init=1, random_state=seed).fit(sets[-1]).cluster_centers_
     return [nearest(points, centres, 1).indices[:, 0] for points in sets]
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import as_points
 from raycollapse.maths.neighbours import nearest
+from raycollapse.maths.scalars import as_integer, as_number
 from raycollapse.metrics.base import Metric, Points, check_neighbour
 
 
@@ -53,9 +54,9 @@ def entropy_of_distances(distances: NDArray[np.float64], dim: int, k: int, floor
 
 
 def _check(k: int, floor: float, num: int) -> None:
-    if not 1 <= k < num:
+    if not 1 <= as_integer(k, "k") < num:
         raise RequestError(f"k is {k}; with {num} points it must lie in 1..{num - 1}. Use 1, the paper's value.")
-    if not 0 < floor < np.inf:
+    if not 0 < as_number(floor, "floor") < np.inf:
         raise RequestError(f"floor is {floor}; it must be a positive number. Use 1e-10, the published code's value.")
 
 

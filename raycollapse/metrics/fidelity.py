@@ -17,6 +17,7 @@ from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import as_points, check_same_width
 from raycollapse.maths.balls import Inside, count_inside
 from raycollapse.maths.neighbours import nearest
+from raycollapse.maths.scalars import as_integer
 from raycollapse.metrics.base import Metric, Points, check_neighbour
 
 
@@ -81,7 +82,7 @@ def _in_real_balls(synthetic: Any, real: Any, k: int) -> Inside:
 def _inside(points: Any, centres: Any, k: int, name: str, name_of_centres: str) -> Inside:
     p, c = as_points(points, name), as_points(centres, name_of_centres, minimum=2)
     check_same_width(p, c, name, name_of_centres)
-    if not 1 <= k < len(c):
+    if not 1 <= as_integer(k, "k") < len(c):
         raise RequestError(
             f"k is {k}; with {len(c)} {name_of_centres} points it must lie in 1..{len(c) - 1}. "
             "Use a smaller k (5 is usual), or more points."

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import as_points, check_same_width
+from raycollapse.maths.scalars import as_integer
 from raycollapse.metrics.base import Metric, Points
 
 
@@ -46,6 +47,12 @@ def kernel_distance(
 
     first, second = as_points(a, "a", minimum=2), as_points(b, "b", minimum=2)
     check_same_width(first, second, "a", "b")
+    num_subsets, subset_size = as_integer(num_subsets, "num_subsets"), as_integer(subset_size, "subset_size")
+    if num_subsets < 1 or subset_size < 2:
+        raise RequestError(
+            f"num_subsets is {num_subsets} and subset_size is {subset_size}; there must be at least 1 subset, of at "
+            "least 2 points of each set. Use 100 of 1000, the usual values."
+        )
     size = min(subset_size, len(first), len(second))
     subsets = 1 if size == len(first) == len(second) else num_subsets
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):

@@ -15,6 +15,7 @@ from pydantic import Field
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Distance, as_points
 from raycollapse.maths.neighbours import nearest
+from raycollapse.maths.scalars import as_number
 from raycollapse.metrics.base import Metric, Points
 from raycollapse.metrics.generalization import generalization_score
 
@@ -87,7 +88,7 @@ def duplicates(
         threshold: a distance, >= 0; 0 counts exact copies.
         metric: `l2`, in the units of the features, or `cosine` for 1 - cos(x, y).
     """
-    limit = auto_threshold(train, metric) if threshold == "auto" else float(threshold)
+    limit = auto_threshold(train, metric) if threshold == "auto" else as_number(threshold, "threshold")
     if not 0 <= limit < np.inf:
         raise RequestError(f"threshold is {threshold}; it must be 'auto' or a number from 0 on.")
     return Duplicates(_share_within(nearest(synthetic, train, 1, metric=metric).distances, limit), limit)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Distance
+from raycollapse.maths.scalars import as_number
 from raycollapse.selection.base import SelectionStrategy
 from raycollapse.selection.checks import check_num_select, check_order
 from raycollapse.selection.geometry import Geometry
@@ -58,7 +59,7 @@ def adaptive_threshold(
     geometry, order = Geometry.of(features, metric), np.asarray(order)
     check_num_select(num_select, len(geometry.points))
     check_order(order, len(geometry.points))
-    if not 0 < tolerance < 1:
+    if not 0 < as_number(tolerance, "tolerance") < 1:
         raise RequestError(f"tolerance is {tolerance}; it must lie strictly between 0 and 1. Use 0.01.")
     screen = Screen(geometry.points, num_select, device)
     start = auto_threshold(geometry.points, order, num_select, metric) * geometry.scale

@@ -4,11 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raycollapse.errors import RequestError
+from raycollapse.maths.scalars import as_integer, as_number
 
 
 def check_num_select(num_select: int, num_points: int) -> None:
     """Raise RequestError unless 1 <= num_select <= num_points."""
-    if not 1 <= num_select <= num_points:
+    if not 1 <= as_integer(num_select, "num_select") <= num_points:
         raise RequestError(
             f"num_select is {num_select}; with {num_points} candidates it must lie in 1..{num_points}. "
             "Select fewer, or offer more candidates (the paradigm's oversample)."
@@ -17,7 +18,7 @@ def check_num_select(num_select: int, num_points: int) -> None:
 
 def check_row(row: int, num_points: int, name: str) -> None:
     """Raise RequestError unless `row` is a row of the points."""
-    if not 0 <= row < num_points:
+    if not 0 <= as_integer(row, name) < num_points:
         raise RequestError(f"{name} is {row}; with {num_points} candidates it must lie in 0..{num_points - 1}.")
 
 
@@ -47,7 +48,7 @@ def check_order(order: NDArray[np.int64], num_points: int) -> None:
 
 def check_threshold(threshold: float) -> None:
     """Raise RequestError unless the threshold is a positive number."""
-    if not 0 < threshold < np.inf:
+    if not 0 < as_number(threshold, "threshold") < np.inf:
         raise RequestError(
             f"threshold is {threshold}; it must be a positive number, in the units of the distance. "
             "Use auto, or the paper's 60 in DINOv2 space."
@@ -56,5 +57,5 @@ def check_threshold(threshold: float) -> None:
 
 def check_decay(decay: float) -> None:
     """Raise RequestError unless the decay lies strictly between 0 and 1."""
-    if not 0 < decay < 1:
+    if not 0 < as_number(decay, "decay") < 1:
         raise RequestError(f"decay is {decay}; it must lie strictly between 0 and 1. Use 0.95, the paper's value.")

@@ -12,6 +12,7 @@ from pydantic import Field
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Distance, as_points
 from raycollapse.maths.neighbours import nearest
+from raycollapse.maths.scalars import as_integer
 from raycollapse.selection.base import SelectionStrategy
 from raycollapse.selection.checks import check_num_select
 from raycollapse.selection.pool import Indices, Pool
@@ -37,7 +38,7 @@ def densest_points(features: Any, num_select: int, k: int = 5, *, metric: Distan
     """
     points = as_points(features)
     check_num_select(num_select, len(points))
-    if not 1 <= k < len(points):
+    if not 1 <= as_integer(k, "k") < len(points):
         raise RequestError(
             f"k is {k}; with {len(points)} candidates it must be at least 1 and less than {len(points)}. "
             "Use a smaller k, or offer more candidates."

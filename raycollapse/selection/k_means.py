@@ -14,6 +14,7 @@ from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Distance, Points
 from raycollapse.maths.neighbours import nearest
 from raycollapse.maths.optional_faiss import load_faiss
+from raycollapse.maths.scalars import as_integer
 from raycollapse.selection.base import SelectionStrategy
 from raycollapse.selection.checks import check_num_select, check_rows
 from raycollapse.selection.geometry import Geometry
@@ -48,7 +49,7 @@ def cluster_representatives(
     check_num_select(num_select, len(points))
     first = np.asarray(first)
     check_rows(first, num_select, len(points), "first")
-    if num_iterations < 1:
+    if as_integer(num_iterations, "num_iterations") < 1:
         raise RequestError(f"num_iterations is {num_iterations}; it must be at least 1. Use 10.")
     clusters = nearest(points, _centroids(points, first, num_iterations, metric), 1).indices[:, 0]
     return _in_turn(clusters, _squared_to_mean(points, clusters))[:num_select]

@@ -34,7 +34,7 @@ class Nearest:
 
     def tensor(self, positions: Indices) -> Tensor:
         """Return positions as this device's tensor."""
-        return torch.from_numpy(np.asarray(positions, np.int64)).to(self.chosen.device)
+        return torch.from_numpy(np.array(positions, np.int64, order="C")).to(self.chosen.device)
 
     def choose(self, positions: Tensor) -> None:
         """Add points to the chosen."""

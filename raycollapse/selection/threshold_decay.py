@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from raycollapse.maths.arrays import Distance
+from raycollapse.maths.arrays import Distance, as_points
 from raycollapse.maths.neighbours import nearest
 from raycollapse.selection.base import SelectionStrategy
 from raycollapse.selection.checks import check_decay, check_num_select, check_order, check_threshold
@@ -69,13 +69,16 @@ def threshold_decay_filter(
         tau, num_passes = next_threshold(schedule, tau, threshold, decay, num_accepted, scan.missing), num_passes + 1
 
 
-def auto_threshold(features: Any, order: Indices, num_select: int, metric: Distance = "l2") -> float:
+def auto_threshold(features: Any, order: Any, num_select: int, metric: Distance = "l2") -> float:
     """Return a first threshold: the 0.99 quantile of nearest-neighbour distances among the first points scanned.
 
     Of at most 1,024 points, and no more than are to be selected: a sample's neighbours are farther than the pool's, so
     the first pass seldom reaches `num_select`, and a threshold that starts too high costs only a few empty passes.
     """
-    sample = features[order[: max(2, min(AUTO_SAMPLE, num_select))]]
+    points, order = as_points(features), np.asarray(order)
+    check_num_select(num_select, len(points))
+    check_order(order, len(points))
+    sample = points[order[: max(2, min(AUTO_SAMPLE, num_select))]]
     if len(sample) < 2:
         return 1.0
     distances = nearest(sample, sample, 1, exclude_self=True, metric=metric).distances

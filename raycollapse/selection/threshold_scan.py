@@ -59,7 +59,8 @@ class Scan:
 
     def accept_beyond(self, threshold: float) -> int:
         """Scan once, accept each candidate farther than the threshold from all accepted; return how many that was."""
-        limit = float(np.asarray(self._geometry.squared(threshold), self._geometry.points.dtype))
+        with np.errstate(over="ignore"):  # then it is infinite, and nothing is accepted
+            limit = float(np.asarray(self._geometry.squared(threshold), self._geometry.points.dtype))
         if self.is_done or limit >= self._ceiling:
             return 0
         num_before = self._nearest.num

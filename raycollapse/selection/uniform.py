@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raycollapse.errors import RequestError
+from raycollapse.maths.scalars import as_integer
 from raycollapse.selection.base import SelectionStrategy
 from raycollapse.selection.pool import Indices, Pool
 
@@ -20,6 +21,12 @@ def even_quotas(available: NDArray[np.int64], num_select: int) -> NDArray[np.int
     >>> even_quotas(np.array([100, 1, 100]), 8).tolist()
     [3, 1, 4]
     """
+    num_select = as_integer(num_select, "num_select")
+    if not 1 <= num_select <= available.sum():
+        raise RequestError(
+            f"num_select is {num_select}; with {available.tolist()} candidates in the sources it must lie in "
+            f"1..{available.sum()}. Select fewer, or offer more candidates."
+        )
     quotas = np.zeros_like(available)
     while (left := num_select - int(quotas.sum())) > 0:
         open_sources = np.flatnonzero(quotas < available)

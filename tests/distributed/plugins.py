@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from raycollapse.selection import Pool, SelectionStrategy
+from raycollapse.selection import DistributedGreedy, Pool, SelectionStrategy
+from raycollapse.selection.base import TwoRoundStrategy
 
 
 class Buggy(SelectionStrategy):
@@ -56,3 +57,22 @@ class Meeting(SelectionStrategy):
                 raise TimeoutError("nobody came")
             time.sleep(0.01)
         return np.arange(num_select)
+
+
+class MeetingGreedy(TwoRoundStrategy):
+    """`distributed_greedy`, but a shard's choice ends only when others have been seen to choose elsewhere, or late."""
+
+    meeting: str
+    """A folder where each node at work leaves a file."""
+
+    def shortlist(self, shard: Pool, num_pool: int, num_select: int, rng: np.random.Generator) -> Any:
+        import ray
+
+        folder, deadline = Path(self.meeting), time.monotonic() + 20
+        (folder / ray.get_runtime_context().get_node_id()).touch()
+        while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return DistributedGreedy(num_shards=self.num_shards).shortlist(shard, num_pool, num_select, rng)
+
+    def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Any:
+        return DistributedGreedy(num_shards=self.num_shards).select(pool, num_select, rng)

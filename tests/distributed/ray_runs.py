@@ -2,8 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+import ray
+from ray.cluster_utils import Cluster
 from rich.console import Console
 from tiny import manifests, results
 
@@ -14,6 +19,26 @@ from raycollapse.tracking.records import TrialRecords, trial_keys
 
 LONGER = {"num_steps": 300, "warmup_steps": 1, "batch_size": 16, "learning_rate": 1e-3, "checkpoint_steps": 50}
 """A training of a second or two."""
+
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def two_node_cluster() -> Iterator[Cluster]:
+    """Connect this process to a cluster of two nodes of one CPU each, whose workers can import this folder."""
+    paths = filter(None, [str(HERE), os.environ.get("PYTHONPATH")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        patch.syspath_prepend(HERE)
+        head = {"num_cpus": 1, "resources": {"driver": 1}, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster.add_node(num_cpus=1)
+        ray.init(cluster.address, log_to_driver=False, namespace="raycollapse")
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def run(experiment: Experiment) -> Result:

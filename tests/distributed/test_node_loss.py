@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import ray
 from ray.cluster_utils import Cluster
-from ray_runs import LONGER, attempts, hashes, metrics, run
+from ray_runs import LONGER, attempts, hashes, metrics, run, two_node_cluster
 from rich.console import Console
 from tiny import manifests, tiny
 
@@ -18,15 +18,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    head = {"num_cpus": 1, "resources": {"driver": 1}, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.add_node(num_cpus=1)
-    ray.init(cluster.address, log_to_driver=False, namespace="raycollapse")
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+def two_nodes() -> Iterator[Cluster]:
+    with two_node_cluster() as cluster:
+        yield cluster
 
 
 def test_a_run_that_loses_a_node_ends_with_the_numbers_of_one_that_did_not(two_nodes: Cluster, tmp_path: Path) -> None:
