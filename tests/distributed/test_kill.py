@@ -17,7 +17,7 @@ from tiny import TINY
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 COMMAND = """
 import signal
@@ -127,8 +127,6 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
     "selecting after generation 1": lambda s: begun(s, "select") > 0,
     "between the record and MLflow": lambda s: recorded(s) > 0,
     "training of generation 2": lambda s: committed(s, "train") >= 1 and committed(s, "checkpoint/*") > 0,
-    "sampling of generation 2": lambda s: committed(s, "train") >= 2 and begun(s, "sample") > committed(s, "sample"),
-    "measuring of generation 2": lambda s: recorded(s) >= 3,
 }
 """In this order: each kill leaves something behind that the next run must cope with."""
 
