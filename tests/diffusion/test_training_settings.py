@@ -59,7 +59,7 @@ def test_the_checkpoint_interval_is_no_part_of_the_identity_and_all_that_has_an_
     assert training.identity() == Training(num_steps=1000, checkpoint_steps=7).identity()
     assert training.identity() != Training(num_steps=1000, ema=0.99).identity()
     assert training.identity() != Training(num_steps=1000, label_dropout=0.1).identity()
-    assert set(type(training).model_fields) - set(training.identity()) == {"checkpoint_steps", "label_dropout"}
+    assert set(type(training).model_fields) - set(training.identity()) == {"checkpoint_steps", "init", "label_dropout"}
 
 
 def test_a_batch_that_the_workers_cannot_share_evenly_is_refused() -> None:
