@@ -1,9 +1,11 @@
-"""The figure of an experiment: what falls as a model collapses, over generations, a line per paradigm and strategy."""
+"""The figure of an experiment: what was measured, over generations, a line per paradigm and strategy."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from raycollapse.report.panels import Panel, has_values, panels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,29 +17,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's, which the colour-blind can tell apart (yellow left out: too pale on white)."""
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
-PANEL_INCHES = 4.9
+PANEL_INCHES, ROW_INCHES = 4.9, 4.1
+MOST_IN_A_ROW = 3
 CHARACTER_INCHES, HANDLE_INCHES = 0.085, 0.85
 """What a character and a piece of line take in the legend."""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One metric over generations."""
-
-    metric: str
-    title: str
-    unit: str
-    floor: str | None = None
-    """The metric that is the least to be expected: what other real images reach."""
-    may_be_log: bool = True
-
-
-PANELS = (
-    Panel("memorization/generalization_score", "Generalization score", "distance"),
-    Panel("entropy/train_set", "Entropy of the train set", "nats", may_be_log=False),
-    Panel("quality/fd", "Fréchet distance to the real images", "squared distance", floor="quality/fd_floor"),
-)
-ALWAYS_THERE = Panel("selection/real_share", "Real share of the train set", "fraction", may_be_log=False)
 
 
 @dataclass(frozen=True)
@@ -58,11 +41,6 @@ class Look:
         }  # fmt: skip
 
 
-def panels_of(frame: "pd.DataFrame") -> list[Panel]:
-    """Return the panels whose metric was measured; the real share, which always is, if there are none."""
-    return [panel for panel in PANELS if _has_values(frame, panel.metric)] or [ALWAYS_THERE]
-
-
 def draw(frame: "pd.DataFrame", path: Path) -> None:
     """Write the figure of collected records as a PNG file: the same records give the same bytes."""
     from matplotlib import style
@@ -71,15 +49,19 @@ def draw(frame: "pd.DataFrame", path: Path) -> None:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     panels, looks = panels_of(frame), looks_of(frame)
-    width = PANEL_INCHES * len(panels)
+    in_a_row = min(len(panels), MOST_IN_A_ROW)
+    num_rows, width = math.ceil(len(panels) / in_a_row), PANEL_INCHES * in_a_row
     num_columns = _legend_columns(looks, width)
     with style.context(["default", {"axes.spines.top": False, "axes.spines.right": False}]):
-        height = 4.1 + 0.25 * math.ceil(len(looks) / num_columns)
-        layout = ConstrainedLayoutEngine(w_pad=0.12)
+        height = ROW_INCHES * num_rows + 0.25 * math.ceil(len(looks) / num_columns)
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12 if num_rows > 1 else None)
         figure = Figure(figsize=(width, height), layout=layout, dpi=150)
         FigureCanvasAgg(figure)
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        places = figure.subplots(num_rows, in_a_row, squeeze=False).flat
+        for axes, panel in zip(places, panels, strict=False):
             _draw_panel(axes, panel, frame, looks)
+        for axes in figure.axes[len(panels) :]:
+            axes.set_axis_off()
         _add_legend(figure, looks, num_columns, _note(frame))
         figure.savefig(path, metadata={"Software": None})
 
@@ -118,11 +100,15 @@ def _draw_panel(axes: Any, panel: Panel, frame: "pd.DataFrame", looks: dict[str,
 
     axes.set_title(panel.title, loc="left", fontsize=11)
     axes.set_xlabel("generation")
-    axes.set_ylabel(f"{panel.unit} (space: {_all_of(frame, 'space')}, N = {_all_of(frame, 'num_train')})")
+    axes.set_ylabel(
+        f"{panel.unit} (space: {panel.space or _all_of(frame, 'space')}, N = {_all_of(frame, 'num_train')})"
+    )
     for label, look in looks.items():
         _draw_line(axes, _finite(frame[frame["label"] == label], panel.metric), label, look)
-    if panel.floor is not None and _has_values(frame, panel.floor):
+    if panel.floor is not None and has_values(frame, panel.floor):
         _draw_floor(axes, _finite(frame, panel.floor))
+    if panel.reference is not None:
+        _draw_level(axes, panel.reference, "new real images")
     if panel.may_be_log and _spans_decades(_finite(frame, panel.metric)["value"]):
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -144,21 +130,21 @@ def _draw_line(axes: Any, values: "pd.DataFrame", label: str, look: Look) -> Non
 def _draw_floor(axes: Any, floors: "pd.DataFrame") -> None:
     """Draw the floor of each set of real images: it does not depend on generation or trial, but on data and N."""
     for index, (_, floor) in enumerate(floors.groupby(["data", "space", "num_train"])["value"]):
-        axes.axhline(floor.mean(), color="#555555", linestyle=":", linewidth=1.4)
-        if index == 0:
-            axes.annotate(
-                "held-out real images", (0.01, floor.mean()), xycoords=("axes fraction", "data"), color="#555555",
-                xytext=(0, 3), textcoords="offset points", fontsize=8,
-            )  # fmt: skip
+        _draw_level(axes, floor.mean(), "held-out real images" if index == 0 else "")
+
+
+def _draw_level(axes: Any, value: float, name: str) -> None:
+    axes.axhline(value, color="#555555", linestyle=":", linewidth=1.4)
+    if name:
+        axes.annotate(
+            name, (0.01, value), xycoords=("axes fraction", "data"), color="#555555",
+            xytext=(0, 3), textcoords="offset points", fontsize=8,
+        )  # fmt: skip
 
 
 def _finite(frame: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     """Return the rows with a `value` column: the metric, NaN where it is infinite."""
     return frame.assign(value=frame[metric].where(frame[metric].abs() < math.inf))
-
-
-def _has_values(frame: "pd.DataFrame", metric: str) -> bool:
-    return metric in frame and bool(_finite(frame, metric)["value"].notna().any())
 
 
 def _spans_decades(values: "pd.Series[float]") -> bool:

@@ -4,23 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raycollapse.report.panels import ALWAYS_THERE, Panel, measured
 from raycollapse.report.rounding import written, written_with_spread
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-COLUMNS = {
-    "memorization/generalization_score": "generalization score",
-    "entropy/train_set": "entropy of train set",
-    "quality/fd": "Fréchet distance",
-}
 SHORT = {
     "generalization score": "GS", "entropy of train set": "entropy", "Fréchet distance": "FD",
-    "real share at last": "real",
+    "real share at last": "real", "generalization ratio": "ratio", "authenticity": "auth.", "duplicates": "dup.",
+    "kernel distance": "KD", "Vendi of train set": "Vendi", "covariance trace of train set": "trace",
+    "nearest distance in train set": "NN distance",
 }  # fmt: skip
 """For a terminal of 80 columns, which the caption spells out."""
-REAL_SHARE = "selection/real_share"
+MOST_ON_TERMINAL = 3
+"""Metrics that fit its 80 columns: the first of those in `table.md`."""
 MISSING = "–"
 
 
@@ -33,9 +32,15 @@ class Summary:
     caption: str
 
 
-def summarize(frame: "pd.DataFrame", with_spread: bool = True) -> Summary:
-    """Return a row for each label: its first and last generation, over seeds the mean and after ± half the range."""
-    shown = [metric for metric in COLUMNS if metric in frame and frame[metric].notna().any()]
+def summarize(frame: "pd.DataFrame", with_spread: bool = True, most: int | None = None) -> Summary:
+    """Return a row for each label: its first and last generation, over seeds the mean and after ± half the range.
+
+    Args:
+        frame: collected records.
+        with_spread: whether to tell half the range over seeds.
+        most: how many metrics to show at most; none: all.
+    """
+    shown = measured(frame)[:most]
     spans = [_span_of(own) for _, own in frame.groupby("label", sort=False)]
     num_seeds = [own["trial_key"].nunique() for _, own in frame.groupby("label", sort=False)]
     extra = {"seeds": list(map(str, num_seeds)), "generations": spans}
@@ -44,7 +49,7 @@ def summarize(frame: "pd.DataFrame", with_spread: bool = True) -> Summary:
         [str(label), *(cells[index] for cells in extra.values()), *_cells(own, shown, with_spread)]
         for index, (label, own) in enumerate(frame.groupby("label", sort=False))
     ]
-    heading = ["paradigm, strategy", *extra, *(COLUMNS[metric] for metric in shown), "real share at last"]
+    heading = ["paradigm, strategy", *extra, *(panel.column for panel in shown), "real share at last"]
     return Summary(heading, rows, _caption(spans, num_seeds, with_spread))
 
 
@@ -61,7 +66,7 @@ def rich_table(frame: "pd.DataFrame") -> "Table":
     from rich import box
     from rich.table import Table
 
-    summary = summarize(frame, with_spread=False)
+    summary = summarize(frame, with_spread=False, most=MOST_ON_TERMINAL)
     spelled = ", ".join(f"{SHORT[name]} = {name}" for name in summary.heading if name in SHORT)
     table = Table(box=box.SIMPLE_HEAD, caption=f"{summary.caption}. {spelled}", caption_justify="left", pad_edge=False)
     for index, name in enumerate(summary.heading):
@@ -79,13 +84,13 @@ def markdown(frame: "pd.DataFrame") -> str:
     return "\n".join([*lines, "", summary.caption]) + "\n"
 
 
-def _cells(own: "pd.DataFrame", shown: Sequence[str], with_spread: bool) -> list[str]:
+def _cells(own: "pd.DataFrame", shown: Sequence[Panel], with_spread: bool) -> list[str]:
     def over_seeds(values: "pd.Series[float]") -> str:
         return _over_seeds(values, with_spread)
 
     first, last = _ends(own, "first"), _ends(own, "last")
-    cells = [f"{over_seeds(first[metric])} → {over_seeds(last[metric])}" for metric in shown]
-    return [*cells, over_seeds(last[REAL_SHARE]) if REAL_SHARE in own else MISSING]
+    cells = [f"{over_seeds(first[panel.metric])} → {over_seeds(last[panel.metric])}" for panel in shown]
+    return [*cells, over_seeds(last[ALWAYS_THERE.metric]) if ALWAYS_THERE.metric in own else MISSING]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from raycollapse.report import collect
-from raycollapse.report.figures import draw, looks_of, panels_of
+from raycollapse.report.figures import draw, looks_of
+from raycollapse.report.panels import panels_of
 from raycollapse.store import Store
 from raycollapse.tracking import TrialRecords
 
