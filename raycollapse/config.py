@@ -227,7 +227,10 @@ def build(raw: dict[str, Any], source: str = "the experiment") -> Experiment:
 
 def load(path: Path, assignments: list[str] | None = None) -> Experiment:
     """Return the experiment in a YAML file with `a.b=c` assignments applied."""
-    return build(apply(read_raw(path), assignments or []), str(path))
+    experiment = build(apply(read_raw(path), assignments or []), str(path))
+    if experiment.sweep is not None:
+        experiment.sweep.check_assignments(assignments or [])
+    return experiment
 
 
 def expand(experiment: Experiment) -> list[Experiment]:

@@ -54,6 +54,12 @@ class _Place:
         description = None if self.field is None else self.field.description
         return f" ({' '.join(description.split())})" if description else ""
 
+    def remedy(self) -> str:
+        """Return the value to use if none is wanted in particular; nothing where the user has to know."""
+        default = None if self.field is None else self.field.default
+        known = isinstance(default, bool | int | float | str)
+        return f" Leave it out for its default, {value_of(default)}." if known else ""
+
     def members(self) -> list[str]:
         """Return the names of the family that may stand here; none if it is not a family."""
         return [str(tag) for model in _models_in(self.annotation) if isinstance(tag := _tag(model), str)]
@@ -87,7 +93,7 @@ def _explain_place(place: _Place, found: list[ErrorDetails]) -> list[str]:
     rest = [details for details in found if details["type"] in _ALLOWED]
     if rest:
         allowed = " or ".join(dict.fromkeys(_allowed(place, details) for details in rest))
-        lines.append(f"{place.path} is {value_of(rest[0]['input'])}; it must {allowed}.{place.hint()}")
+        lines.append(f"{place.path} is {value_of(rest[0]['input'])}; it must {allowed}.{place.remedy()}{place.hint()}")
     return lines
 
 

@@ -55,12 +55,18 @@ def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     >>> set_path({"training": {"num_steps": 5}}, "training.batch_size", 8)
     {'training': {'num_steps': 5, 'batch_size': 8}}
     """
-    head, dot, rest = path.partition(".")
-    if not head or (dot and not rest):
+    names = path.split(".")
+    if not all(names):
         raise RequestError(f"{path!r} is no path to a field. Join names by single dots, such as training.num_steps.")
+    return _set(raw, path, names, value)
+
+
+def _set(raw: dict[str, Any], path: str, names: list[str], value: Any) -> dict[str, Any]:
+    """Set a field below `raw`; `names` are what is left of the whole path."""
+    head, *rest = names
     if not rest:
         return merge(raw, {head: value})
-    if rest == "name":
+    if rest == ["name"]:
         return merge(raw, {head: {"name": value}})
     below = raw.get(head)
     if below is None:
@@ -68,8 +74,9 @@ def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     elif isinstance(below, str):
         below = {"name": below}
     elif not isinstance(below, dict):
-        raise RequestError(f"{path} cannot be set: {head} is {below!r}, which has no fields. Set {head} as a whole.")
-    return {**raw, head: set_path(below, rest, value)}
+        whole = path.removesuffix("." + ".".join(rest))
+        raise RequestError(f"{path} cannot be set: {whole} is {below!r}, which has no fields. Set {whole} as a whole.")
+    return {**raw, head: _set(below, path, rest, value)}
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,10 @@ def parse_yaml(text: str) -> Any:
         yaml.YAMLError: it is no YAML; a RepeatedKeyError, if a mapping gives a key twice.
         ValueError: it holds a scalar that only looks like what it should be, such as the date 2026-13-01.
     """
-    return yaml.load(text, _Loader)
+    try:
+        return yaml.load(text, _Loader)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
 
 
 def explain_yaml(error: yaml.YAMLError | ValueError, source: str) -> str:

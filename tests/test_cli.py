@@ -269,6 +269,10 @@ def test_report_where_nothing_was_run_makes_nothing(call: Call, tmp_path: Path) 
         ({"selection": {"name": "threshold_decay", "decay": 1.2}}, "selection.decay is 1.2; it must lie strictly"),
         ({"data": {"name": "digits", "num_train": 1000}}, "data.num_train + data.num_held_out is 2,000 but digits has"),
         ({"training": {"num_steps": 4, "warmup_steps": 1, "precision": "fp16"}}, "training.precision is fp16, but the"),
+        (
+            {"metrics": [{"name": "fidelity", "k": 40}]},
+            "metrics[0].k is 40; with N = 40 (data.num_train) it must lie in",
+        ),
         ({"resources": {"device": "cuda"}}, "resources.device is cuda, but this machine has no GPU"),
         ({"selection": "my_module:Mine"}, "selection.name is 'my_module:Mine'; it cannot be imported"),
     ],
@@ -289,6 +293,19 @@ def test_a_file_that_is_not_there_exits_2(call: Call) -> None:
     code, _, err = call("run", "nowhere.yaml", "--local")
     assert code == 2
     assert "nowhere.yaml cannot be read: No such file or directory" in err
+
+
+def test_a_key_given_twice_exits_2_with_file_line_and_key(call: Call, file: str) -> None:
+    Path(file).write_text(f"seed: 3\n{yaml.safe_dump(TINY)}seed: 4\n")
+    code, _, err = call("run", file, "--local")
+    assert code == 2
+    last = 2 + yaml.safe_dump(TINY).count("\n")
+    assert f"{file}, line {last}: seed is given twice, first in line 1. Keep one of them." in " ".join(err.split())
+
+
+def test_two_storages_exit_2(call: Call, file: str) -> None:
+    code, _, err = call("run", file, "--local", "--storage", "a", "--set", "storage=b")
+    assert (code, "storage is set twice, to 'b' and to 'a'. Set it once." in err) == (2, True)
 
 
 def test_local_and_a_cluster_at_once_exit_2(call: Call, file: str) -> None:

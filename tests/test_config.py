@@ -1,6 +1,7 @@
 """The experiment file: loading, extending, overriding, expanding; and what a trial's key depends on."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,6 +112,28 @@ def test_the_storage_path_is_absolute_at_once(file: Path, tmp_path: Path, monkey
     assert load(file).storage == str(tmp_path / "results")
     assert load(file, ["storage=elsewhere"]).storage == str(tmp_path / "elsewhere")
     assert load(file, ["storage=s3://bucket/x"]).storage == "s3://bucket/x"
+
+
+def test_an_assignment_to_a_field_that_the_grid_varies_is_refused_with_what_to_set(file: Path) -> None:
+    grid = "sweep={grid: {selection: [uniform, greedy], training.num_steps: [10, 20]}}"
+    for assignment, instead in (
+        ("selection=greedy", """Set 'sweep.grid={selection: ["greedy"]}'"""),
+        ("training.num_steps=20", "Set 'sweep.grid={training.num_steps: [20]}'"),
+    ):
+        with pytest.raises(RequestError, match=r"but sweep\.grid gives it 2 value\(s\) of its own") as refused:
+            load(file, [grid, assignment])
+        assert instead in str(refused.value)
+        path, _, _ = assignment.partition("=")
+        remedy = re.search(r"Set '(.*)' for", str(refused.value))
+        assert remedy is not None
+        loaded = load(file, [grid, remedy[1]])
+        assert loaded.sweep is not None and len(loaded.sweep.grid[path]) == 1 and len(loaded.sweep.points()) == 2
+
+
+def test_an_assignment_may_fill_in_what_the_grids_values_leave_open(file: Path) -> None:
+    grid = "sweep={grid: {selection: [uniform, {name: threshold_decay}]}}"
+    loaded = load(file, [grid, "selection={name: threshold_decay, decay: 0.7}"])
+    assert [trial.selection for trial in expand(loaded)] == [Uniform(), ThresholdDecay(decay=0.7)]
 
 
 # Extending

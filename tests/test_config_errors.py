@@ -50,7 +50,8 @@ def test_an_unknown_strategy_is_told_with_the_choices_and_a_guess() -> None:
 
 def test_a_decay_of_1_2_is_told_with_its_range() -> None:
     said = complaint("selection: {name: threshold_decay, decay: 1.2}")
-    assert said.startswith("try.yaml: selection.decay is 1.2; it must lie strictly between 0 and 1. (alpha, ")
+    assert said.startswith("try.yaml: selection.decay is 1.2; it must lie strictly between 0 and 1. ")
+    assert " Leave it out for its default, 0.95. (alpha, " in said
 
 
 @pytest.mark.parametrize(
@@ -278,6 +279,7 @@ def test_a_bare_no_is_a_precision_though_yaml_takes_it_for_false(tmp_path: Path,
         (b"a: {x: 1, 'x': 1}", "try.yaml, line 1: x is given twice. Keep one of them."),
         (b"- {a: 1}\n- b: 1\n  c: 2\n  b: 1\n", "line 4: b is given twice, first in line 2."),
         (b"a: 2026-13-01", "is not valid YAML: month must be in 1..12. Mend it, or put text in quotes."),
+        (b"a: " + b"[" * 3000 + b"]" * 3000, "is not valid YAML: it is nested too deeply."),
         (b"extends: 5", "extends is 5; it must be the path of one YAML file."),
         (b"extends: [a.yaml]", "extends is ['a.yaml']; it must be the path of one YAML file."),
         (b"extends: nowhere.yaml", "nowhere.yaml cannot be read"),

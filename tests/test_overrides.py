@@ -108,6 +108,10 @@ def test_a_path_with_an_empty_name_is_refused(path: str) -> None:
 
 
 def test_a_field_of_something_that_has_none_is_refused() -> None:
+    with pytest.raises(
+        RequestError, match=r"a\.b\.c cannot be set: a\.b is 3, which has no fields\. Set a\.b as a whole"
+    ):
+        set_path({"a": {"b": 3}}, "a.b.c", 1)
     with pytest.raises(RequestError, match=r"seed is 3, which has no fields\. Set seed as a whole"):
         set_path({"seed": 3}, "seed.first", 1)
     with pytest.raises(RequestError, match=r"metrics is \['entropy'\], which has no fields"):

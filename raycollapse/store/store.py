@@ -53,7 +53,7 @@ class Store:
                 ) from None
             raise RequestError(
                 f"The storage {self.uri} cannot be {'written' if create else 'read'} ({error}). Give a folder of "
-                "yours with --storage DIR."
+                "yours, or a URI such as s3://bucket/folder, with --storage DIR."
             ) from error
         schema = mark.get("schema") if isinstance(mark, dict) else None
         if schema != SCHEMA:

@@ -1,7 +1,7 @@
 """The loss curves of a trial's generations on one axis: optimizer steps over all generations."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ class LossCurve:
     points: list[Point]
     num_steps: int
     """Optimizer steps of this generation."""
+
+    def without(self, steps: Set[int]) -> "LossCurve":
+        """Return it without the points at these steps."""
+        return LossCurve([point for point in self.points if point.step not in steps], self.num_steps)
 
 
 def missing_curves(

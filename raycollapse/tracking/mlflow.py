@@ -37,6 +37,8 @@ class Run:
     status: str
     params: Mapping[str, str]
     tags: Mapping[str, str]
+    metrics: frozenset[str]
+    """Names of the metrics that have any entry."""
 
 
 class Mlflow:
@@ -96,6 +98,12 @@ class Mlflow:
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
+    def history(self, run_id: str, name: str) -> list[Point]:
+        """Return a metric's entries, the first logged first."""
+        found = self._client.get_metric_history(run_id, name)
+        points = [Point(name, entry.value, entry.timestamp, entry.step) for entry in found]
+        return sorted(points, key=lambda point: point.timestamp)
+
     def delete_tag(self, run_id: str, name: str) -> None:
         """Delete a tag that the run has."""
         self._client.delete_tag(run_id, name)
@@ -149,7 +157,9 @@ def quiet() -> Iterator[None]:
 
 def _run(found: Any) -> Run:
     info, data = found.info, found.data
-    return Run(info.run_id, info.run_name or "", info.status, dict(data.params), dict(data.tags))
+    return Run(
+        info.run_id, info.run_name or "", info.status, dict(data.params), dict(data.tags), frozenset(data.metrics)
+    )
 
 
 def _check_database(uri: str) -> None:

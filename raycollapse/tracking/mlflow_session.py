@@ -33,11 +33,16 @@ class RunFile:
     """Path in the run -> `<kind>/<key>` of the stage that the file came from."""
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     """Generation -> metric -> the value that was logged first: MLflow cannot replace it."""
+    times: dict[str, int] = field(default_factory=dict)
+    """Generation -> the time it was logged at, in milliseconds; at another one MLflow would keep a second entry."""
+    loss_steps: frozenset[int] = frozenset()
+    """Optimizer steps at which it has a loss that is not noted; known once it has been asked."""
 
     def save(self, session: Session, path: str) -> None:
         """Keep it in the folder `path` of the storage."""
         place = {"uri": session.uri, "experiment": session.experiment, "run_id": self.run.run_id}
-        session.store.write_json(f"{path}/mlflow.json", {**place, "files": self.files, "values": self.values})
+        held = {"files": self.files, "values": self.values, "times": self.times}
+        session.store.write_json(f"{path}/mlflow.json", {**place, **held})
 
 
 def attach(session: Session, path: str, name: str, tags: Mapping[str, str], start: float | None = None) -> RunFile:
@@ -50,7 +55,8 @@ def attach(session: Session, path: str, name: str, tags: Mapping[str, str], star
     if run_id := noted.get("run_id"):
         run = session.server.get_run(session.experiment_id, run_id)
         if run is not None:
-            return RunFile(run, dict(noted.get("files", {})), dict(noted.get("values", {})))
+            files, values, times = (dict(noted.get(held, {})) for held in ("files", "values", "times"))
+            return RunFile(run, files, values, times)
     own = {"raycollapse.id": _own_id(session.store, path)}
     run = session.server.find_run(session.experiment_id, own)
     if run is None:

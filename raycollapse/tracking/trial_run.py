@@ -11,6 +11,7 @@ from raycollapse.tracking.loss_curves import LOSS, LossCurve, missing_curves
 from raycollapse.tracking.mlflow_session import RunFile, Session, attach
 from raycollapse.tracking.projection import MAX_TAG, Point, folder_of, milliseconds
 from raycollapse.tracking.records import GenerationRecord, TrialRecords
+from raycollapse.tracking.run_contents import learn
 from raycollapse.tracking.stage_files import read_stage_file
 
 FAILURE_TAG = "raycollapse.failure"
@@ -37,6 +38,7 @@ class TrialRun:
         tags = self._own_tags(session, config)
         if self._file is None:
             self._attach(session, config, name, tags, records)
+        records = [self._at_logged_time(record) for record in records]
         for record in records:
             tags |= projection.infinity_tags(record)
             tags |= projection.changed_tags(record, self._noted(record))
@@ -58,6 +60,7 @@ class TrialRun:
         if file.run.status != "RUNNING":
             session.server.resume(file.run.run_id)
         self._params = {k: v for k, v in projection.params(config).items() if k not in file.run.params}
+        learn(session, file, records)
         self._file, self._tags, self._name = file, dict(file.run.tags), file.run.name
 
     def upload(self, session: Session) -> None:
@@ -95,6 +98,12 @@ class TrialRun:
         assert self._file is not None
         return self._file.values.get(str(record.generation), {})
 
+    def _at_logged_time(self, record: GenerationRecord) -> GenerationRecord:
+        """Return a record at the time at which MLflow has it: one that had to be made anew bears another."""
+        assert self._file is not None
+        time_logged = self._file.times.get(str(record.generation))
+        return record if time_logged is None else record.model_copy(update={"timestamp": time_logged / 1000})
+
     def _metrics(self, records: list[GenerationRecord]) -> list[Point]:
         """Return the metrics of some records, without values that differ from those logged first."""
         return [
@@ -105,8 +114,10 @@ class TrialRun:
         ]
 
     def _losses(self, config: dict[str, Any], records: list[GenerationRecord]) -> dict[int, LossCurve]:
+        assert self._file is not None
         known = {record.generation: int(self._noted(record)[LOSS]) for record in records if LOSS in self._noted(record)}
-        return missing_curves(self.trial.store, records, known, config["training"].get("num_steps"))
+        curves = missing_curves(self.trial.store, records, known, config["training"].get("num_steps"))
+        return {generation: curve.without(self._file.loss_steps) for generation, curve in curves.items()}
 
     def _note(self, session: Session, records: list[GenerationRecord], losses: dict[int, LossCurve]) -> None:
         """Keep what has been logged now."""
@@ -114,6 +125,7 @@ class TrialRun:
         for record in records:
             values = {point.name: repr(point.value) for point in projection.metric_points(record)}
             self._file.values[str(record.generation)] = {**values, **self._noted(record)}
+            self._file.times[str(record.generation)] = milliseconds(record.timestamp)
             self._replayed[record.generation] = record
         for generation, curve in losses.items():
             self._file.values[str(generation)][LOSS] = str(curve.num_steps)

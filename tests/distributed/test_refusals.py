@@ -9,7 +9,7 @@ from tiny import tiny
 from raycollapse.config import expand
 from raycollapse.distributed.resources import Bundle, Supply, refusals
 from raycollapse.errors import RequestError
-from raycollapse.runner import run_here
+from raycollapse.runner import run_here, run_on_ray
 
 HERE = Supply((Bundle(cpus=2, gpus=1, driver=1),))
 
@@ -24,6 +24,13 @@ def test_one_trial_of_a_grid_that_could_never_run_is_refused_once(tmp_path: Path
 
 def test_a_grid_whose_trials_all_fit_is_accepted(tmp_path: Path) -> None:
     assert refusals(expand(tiny(tmp_path, sweep={"grid": {"resources.threads": [1, 2]}})), HERE) == []
+
+
+def test_what_a_metric_cannot_measure_is_refused_before_a_cluster_is_looked_for(tmp_path: Path) -> None:
+    told = tiny(tmp_path / "storage", metrics=[{"name": "entropy", "k": 40}])
+    with pytest.raises(RequestError, match=r"metrics\[0\]\.k is 40"):
+        run_on_ray(told, Console(quiet=True), address="nowhere:1")
+    assert not (tmp_path / "storage").exists()
 
 
 def test_one_process_does_not_pass_for_several_train_workers(tmp_path: Path) -> None:
