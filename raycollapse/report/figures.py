@@ -119,7 +119,7 @@ def _draw_panel(axes: Any, panel: Panel, frame: "pd.DataFrame", looks: dict[str,
 def _draw_line(axes: Any, values: "pd.DataFrame", label: str, look: Look) -> None:
     """Draw the mean over seeds, and the range over them as a band. A value that is not finite leaves a gap."""
     over_seeds = values.groupby("generation")["value"]
-    mean = over_seeds.mean(skipna=False)
+    mean = over_seeds.agg(lambda values: values.mean(skipna=False))
     axes.plot(mean.index, mean, label=label, **look.line())
     if over_seeds.count().max() > 1:
         axes.fill_between(
