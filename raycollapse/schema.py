@@ -10,9 +10,9 @@ import inspect
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, JsonValue
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, JsonValue, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Json = JsonValue
@@ -32,6 +32,16 @@ class Config(BaseModel):
     unhashed_at_default: ClassVar[frozenset[str]] = frozenset()
     """Fields added later whose default preserves behaviour: left out of the hash there, so old stages stay valid."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, raw: Any) -> Any:
+        """Refuse `true`, as which YAML reads `yes` and `on` too, where pydantic would take it for 1."""
+        for name, value in raw.items() if isinstance(raw, dict) else ():
+            annotation = cls.model_fields[name].annotation if name in cls.model_fields else bool
+            if isinstance(value, bool) and _takes(annotation, (int, float)) and not _takes(annotation, (bool,)):
+                raise ValueError(f"{name} is {str(value).lower()}; it must be a number")
+        return raw
+
     def identity(self) -> dict[str, Json]:
         """Return what decides this configuration's results, for hashing."""
         fields = type(self).model_fields
@@ -41,6 +51,11 @@ class Config(BaseModel):
             if not (name in self.unhashed_at_default and getattr(self, name) == fields[name].default)
         }
         return {**kept, "code_version": self.code_version}
+
+
+def _takes(annotation: Any, kinds: tuple[type, ...]) -> bool:
+    """Return whether one of these types may stand in a field, or inside what stands there."""
+    return annotation in kinds or any(_takes(argument, kinds) for argument in get_args(annotation))
 
 
 def _identity(value: Any) -> Json:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from raycollapse.config import build, expand, load
+from raycollapse.config import Tracking, build, expand, load
 from raycollapse.errors import RequestError
 from raycollapse.experiment_file import read_raw
 from raycollapse.features import AnyExtractor
@@ -305,6 +305,23 @@ def test_a_file_that_is_extended_may_give_the_same_key(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("seed: 1\n")
     (tmp_path / "top.yaml").write_text("extends: base.yaml\nseed: 2\n")
     assert read_raw(tmp_path / "top.yaml") == {"seed": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("seed: yes", "seed is true; it must be a number."),
+        ("training: {num_steps: on}", "training: num_steps is true; it must be a number."),
+        ("training: {num_steps: 10, learning_rate: false}", "training: learning_rate is false; it must be a number."),
+        ("metrics: [{name: entropy, k: true}]", "metrics[0]: k is true; it must be a number."),
+    ],
+)
+def test_true_is_not_taken_for_1(change: str, said: str) -> None:
+    assert f"try.yaml: {said}" in complaint(change)
+
+
+def test_a_field_that_is_true_or_false_takes_both() -> None:
+    assert Tracking.model_validate({"mlflow": False}) == Tracking(mlflow=False)
 
 
 def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:

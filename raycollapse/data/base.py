@@ -103,13 +103,17 @@ class DataSource(Member):
     def _sum_needed(self) -> str:
         return "data.num_train + data.num_held_out" + (" + data.num_fresh" if self.num_fresh else "")
 
+    @property
+    def _or_num_fresh(self) -> str:
+        return ", or lower num_fresh" if self.num_fresh else ""
+
     def _check_enough(self, loaded: Loaded) -> None:
         if self._num_needed > len(loaded):
             things = "images" if len(loaded.shape) == 3 else "vectors"
             remedy = "set" if self.num_held_out is None else "lower"
             raise RequestError(
                 f"{self._sum_needed} is {self._num_needed:,} but {self._described()} has "
-                f"{len(loaded):,} {things}. Lower num_train or {remedy} num_held_out."
+                f"{len(loaded):,} {things}. Lower num_train or {remedy} num_held_out{self._or_num_fresh}."
             )
 
     def _checked_classes(self, loaded: Loaded) -> Labels:
@@ -123,7 +127,7 @@ class DataSource(Member):
             raise RequestError(
                 f"data.balanced is true and {self._sum_needed} is {self._num_needed:,}, but {self._described()} has "
                 f"only {count:,} images of class {rarest}: at most {most:,} can be drawn evenly. Lower num_train or "
-                "num_held_out, or set data.balanced to false."
+                f"num_held_out{self._or_num_fresh}, or set data.balanced to false."
             )
         return loaded.labels
 

@@ -94,3 +94,8 @@ def test_the_identity_is_json_and_the_same_whether_the_default_is_written_out_or
     identity = _numbered(30).identity()
     assert identity == _numbered(30, 30).identity() != _numbered(30, 31).identity()
     assert json.loads(json.dumps(identity)) == identity
+
+
+def test_a_reserve_that_is_too_large_is_told_with_what_may_be_lowered() -> None:
+    with pytest.raises(RequestError, match=r"num_fresh is 5,048 but digits has .* num_held_out, or lower num_fresh\."):
+        Digits(num_train=24, num_held_out=24, num_fresh=5000).split(0)
