@@ -20,6 +20,7 @@ from raycollapse.stages.base import make
 from raycollapse.stages.imagesets import ImageSet
 from raycollapse.stages.real import RealStage
 from raycollapse.store import Manifest, Store
+from raycollapse.store.manifest import canonical_json
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.tracking.replay import replaying
@@ -80,6 +81,7 @@ def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"
     store = Store(experiment.storage)
     recorder = open_recorder(experiment, store)
     check_continuation(store, experiment, trials)
+    _check_spaces(trials)
     _load_data(store, trials)
     for trial in trials:
         _records(store, trial).write_config(trial.resolved())
@@ -130,6 +132,13 @@ def _local_device(experiment: Experiment) -> Literal["cpu", "cuda"]:
     if experiment.resources.device == "cuda":
         raise RequestError("resources.device is cuda, but this machine has no GPU. Set it to cpu or auto.")
     return "cpu"
+
+
+def _check_spaces(trials: list[Experiment]) -> None:
+    """Find the weights of each feature space before any work starts."""
+    spaces = [space for trial in trials for space in trial.spaces()]
+    for space in {canonical_json(space.identity()): space for space in reversed(spaces)}.values():
+        space.check_ready()
 
 
 def _load_data(store: Store, trials: list[Experiment]) -> None:

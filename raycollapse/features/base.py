@@ -23,3 +23,6 @@ class FeatureExtractor(Member):
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise RequestError if data of this shape, (H, W, C) or (d,), cannot be embedded."""
+
+    def check_ready(self) -> None:
+        """Raise RequestError if what it needs (weights, a package) is neither on this machine nor to be had."""

@@ -48,6 +48,9 @@ class EfficientNetLite(FeatureExtractor):
     def check_shape(self, shape: tuple[int, ...]) -> None:
         check_images(self.name, shape)
 
+    def check_ready(self) -> None:
+        _load_network("cpu")
+
 
 def _embed(network: Any, images: "Tensor") -> "Tensor":
     import torch

@@ -79,6 +79,9 @@ class InceptionExtractor(FeatureExtractor):
     def check_shape(self, shape: tuple[int, ...]) -> None:
         check_images(self.name, shape)
 
+    def check_ready(self) -> None:
+        self.published().find(self.weights)
+
     def identity(self) -> dict[str, Json]:
         own = {field: value for field, value in super().identity().items() if field != "weights"}
         return {**own, "sha256": self.published().sha256_prefix}

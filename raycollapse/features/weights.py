@@ -34,6 +34,15 @@ class PublishedWeights:
         """Return the arrays by name, from this file, or from the cache, where it is downloaded to if it is missing."""
         import torch
 
+        state: dict[str, Tensor] = torch.load(self.find(path), map_location="cpu", weights_only=True)
+        return state
+
+    def find(self, path: Path | None) -> Path:
+        """Return this file, or the one in the cache, where it is downloaded to if it is missing; its hash is checked.
+
+        Raises:
+            RequestError: it is not to be had, or holds something else.
+        """
         file = path or self._cached()
         found = content_hash(file)
         if not found.startswith(self.sha256_prefix):
@@ -41,8 +50,7 @@ class PublishedWeights:
                 f"{file} does not hold {self.what}: its SHA-256 starts with {found[:8]} and not with "
                 f"{self.sha256_prefix}. Put {self.url} in its place."
             )
-        state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-        return state
+        return file
 
     def _cached(self) -> Path:
         import torch

@@ -8,7 +8,7 @@ from raycollapse.metrics.base import Metric, Points
 from raycollapse.metrics.data_copying import Ct
 from raycollapse.metrics.entropy import EntropyMetric
 from raycollapse.metrics.fidelity import Fidelity
-from raycollapse.metrics.frechet import Frechet
+from raycollapse.metrics.frechet import Fid, Frechet
 from raycollapse.metrics.generalization import Generalization
 from raycollapse.metrics.kernel import Kid
 from raycollapse.metrics.memorization import Authenticity, DuplicatesMetric, GeneralizationRatio
@@ -19,7 +19,7 @@ from raycollapse.schema import Family
 AnyMetric = Annotated[
     EntropyMetric | Spread | Vendi  # how wide and how dense
     | Generalization | GeneralizationRatio | Ct | Authenticity | DuplicatesMetric  # how new
-    | Frechet | Kid | Fidelity,  # how real
+    | Frechet | Fid | Kid | Fidelity,  # how real
     Field(discriminator="name"),
     Family(Metric),
 ]  # fmt: skip
@@ -30,6 +30,7 @@ __all__ = [
     "Ct",
     "DuplicatesMetric",
     "EntropyMetric",
+    "Fid",
     "Fidelity",
     "Frechet",
     "Generalization",

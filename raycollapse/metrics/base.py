@@ -39,6 +39,11 @@ class Metric(Member):
     features: AnyExtractor | None = None
     """The space to measure in; none: the selection's. In another space names end in `_<space>`."""
 
+    @property
+    def suffix(self) -> str:
+        """What the names of values end in."""
+        return "" if self.features is None else f"_{self.features.space}"
+
     @abstractmethod
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points

@@ -5,7 +5,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
+from raycollapse.features import AnyExtractor, FeatureExtractor, Inception
 from raycollapse.maths.arrays import as_points, check_same_width
 from raycollapse.maths.moments import Moments
 from raycollapse.metrics.base import Metric, Points
@@ -55,9 +57,49 @@ class Frechet(Metric):
     def measure(
         self, real: Points, held_out: Points, train_set: Points, synthetic: Points
     ) -> Iterator[tuple[str, float]]:
-        num = len(real)
-        yield "quality/fd", frechet_distance(synthetic.first(num).features, real.features)
-        floor = held_out.first(num)
-        if len(floor) > 1:
-            yield "quality/fd_floor", frechet_distance(floor.features, real.features)
-        yield "quality/fd_floor_num", float(len(floor))
+        yield from _distance_and_floor("quality/fd", real, held_out, synthetic)
+
+
+class Fid(Metric):
+    """The standard FID (Heusel et al. 2017): the Frechet distance between features of the FID network, and its floor.
+
+    Of N samples to the N images of the real train set, so it lies above the values that are published for 50,000. It is
+    measured in the space `inception` whatever the selection's is, and is called `quality/fid` there and nowhere else.
+    """
+
+    min_num_train: ClassVar[int] = 2
+
+    name: Literal["fid"] = "fid"
+    features: AnyExtractor | None = Inception()
+    """The FID network; its `weights` and `batch_size` may be set. Another space is refused."""
+
+    @field_validator("features")
+    @classmethod
+    def _is_the_fid_network(cls, features: FeatureExtractor | None) -> FeatureExtractor:
+        if not isinstance(features, Inception):
+            found = "null" if features is None else features.name
+            raise ValueError(
+                f"fid is measured in the space inception alone, and features is {found}; leave features out, or use "
+                "the metric frechet, which measures in any space"
+            )
+        return features
+
+    @property
+    def suffix(self) -> str:
+        """Nothing: the name says the space."""
+        return ""
+
+    def measure(
+        self, real: Points, held_out: Points, train_set: Points, synthetic: Points
+    ) -> Iterator[tuple[str, float]]:
+        yield from _distance_and_floor("quality/fid", real, held_out, synthetic)
+
+
+def _distance_and_floor(name: str, real: Points, held_out: Points, synthetic: Points) -> Iterator[tuple[str, float]]:
+    """Yield the distance of N synthetic points, that of up to N held-out ones, and how many those were."""
+    num = len(real)
+    yield name, frechet_distance(synthetic.first(num).features, real.features)
+    floor = held_out.first(num)
+    if len(floor) > 1:
+        yield f"{name}_floor", frechet_distance(floor.features, real.features)
+    yield f"{name}_floor_num", float(len(floor))

@@ -42,6 +42,10 @@ MAIN = (
 )  # fmt: skip
 OTHERS = (
     Panel(
+        "quality/fid", "FID to the real images", "squared distance", "FID", floor="quality/fid_floor",
+        may_be_log=True, space="inception",
+    ),
+    Panel(
         "memorization/generalization_ratio", "Generalization ratio", "ratio", "generalization ratio", reference=1.0
     ),
     Panel("memorization/ct", "Data-copying test C_T", "standard deviations", "C_T", reference=0.0),
@@ -68,8 +72,9 @@ OTHERS = (
 ALWAYS_THERE = Panel("selection/real_share", "Real share of the train set", "fraction", "real share")
 
 COMPANIONS = frozenset({
-    "entropy/train_set_at_floor", "entropy/synthetic", "entropy/synthetic_at_floor", "quality/fd_floor",
-    "quality/fd_floor_num", "quality/kd_deviation", "quality/kd_floor", "quality/kd_floor_num",
+    "entropy/train_set_at_floor", "entropy/synthetic", "entropy/synthetic_at_floor",
+    "quality/fd_floor", "quality/fd_floor_num", "quality/fid_floor", "quality/fid_floor_num",
+    "quality/kd_deviation", "quality/kd_floor", "quality/kd_floor_num",
     "memorization/generalization_ratio_num_held_out", "memorization/ct_num_cells", "memorization/authenticity_held_out",
     "memorization/duplicates_held_out", "memorization/duplicates_threshold", "diversity/vendi_synthetic",
     "diversity/covariance_trace_synthetic", "diversity/nearest_distance_synthetic",

@@ -42,10 +42,9 @@ class MeasureStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         sets = (self.real, self.held_out, self.train_set, self.synthetic)
-        suffix = f"_{self.extractor.space}" if self.metric.features is not None else ""
         with limited_threads(self.threads):
             points = [s.points(store, self.extractor, self.device, self.threads) for s in sets]
-            values = {name + suffix: float(value) for name, value in self.metric.measure(*points)}
+            values = {name + self.metric.suffix: float(value) for name, value in self.metric.measure(*points)}
         (folder / "metrics.json").write_text(json.dumps({name: _to_json(value) for name, value in values.items()}))
         real, held_out, train_set, synthetic = map(len, points)
         return {
