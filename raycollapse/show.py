@@ -13,7 +13,7 @@ from raycollapse.plan import Plan, plan
 
 def show_plan(experiment: Experiment, console: Console, address: str | None) -> None:
     """Print the configuration, the stages in all and after sharing, and what a run would refuse."""
-    resolved = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True).rstrip()
+    resolved = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True, width=float("inf")).rstrip()
     console.print(resolved, highlight=False, markup=False, soft_wrap=True)
     device = "cuda" if experiment.resources.device == "cuda" else "cpu"
     refusals = _refusals_of_cluster(experiment, address) if address else []
