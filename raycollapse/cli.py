@@ -104,7 +104,7 @@ def report(
     folder = output or _report_folder(store.uri, "-".join(experiments))
     if claims:
         judged = write_claims(store, experiments, folder)
-        console.print(judged.table)
+        console.print(judged.listing, highlight=False)
         _tell_path(console, "Markdown", judged.markdown)
         _tell_path(console, "Every value", judged.csv)
         return

@@ -109,11 +109,11 @@ def neighbours_close_in(runs: Sequence[Run]) -> list[Finding]:
         is_papers = size == PAPERS_SIZE
         measures = (
             _over_seeds(
-                own, (NEAREST,), "nearest-neighbour distance, first / last generation", lambda s: _factor(s, NEAREST),
+                own, (NEAREST,), "nearest-neighbour distance, first / last", lambda s: _factor(s, NEAREST),
                 None, _papers(own, "about 10") if is_papers else "",
             ),
             _over_seeds(
-                own, (TRACE,), "covariance trace, first / last generation", lambda s: _factor(s, TRACE),
+                own, (TRACE,), "covariance trace, first / last", lambda s: _factor(s, TRACE),
                 Criterion("<", 2), _papers(own, "< 2") if is_papers else "",
             ),
             _over_seeds(
@@ -146,7 +146,7 @@ def _over_seeds(
     done = {seed: own for seed, own in whole.items() if all(_reaches(run, metrics, last) for run in own.values())}
     if last >= 3:
         values = {seed: of_seed({n: _until(run, last) for n, run in done[seed].items()}) for seed in sorted(done)}
-        return Measure(f"{statistic}, generations to {last}", values, criterion, paper)
+        return Measure(f"{statistic}, to generation {last}", values, criterion, paper)
     lacking = f"{' or '.join(metrics)} is not recorded" if last == 0 else f"{last} generations; 3 at least are needed"
     return Measure(statistic, {}, criterion, paper, lacking if whole else "no seed has all sizes")
 

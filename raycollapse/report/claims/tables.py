@@ -1,4 +1,4 @@
-"""The table of claims: a row for each statistic, with the verdict beside a finding's first."""
+"""The table of claims, for files and for a terminal: what was measured, what is expected of it, and the verdict."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,14 @@ from raycollapse.report.tables import MISSING, table_line
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 HEADING = ("claim", "data, space, N", "statistic", "ours", "expected", "met in", "paper", "verdict")
 COLOURS = {"holds": "green", "does not hold": "red", "not tested at this size": "dim"}
+WIDTHS = (17, 8, 8)
+"""Of our value, of what is expected of it, and of how many seeds meet that, on a terminal."""
 CAPTION = (
     f"ours: mean ± standard deviation over seeds. A claim holds if all that is expected is met in every seed, of which "
     f"there must be {MIN_SEEDS} at least."
@@ -53,23 +57,34 @@ def claims_markdown(findings: Sequence[Finding]) -> str:
     return "\n".join([*lines, "", CAPTION]) + "\n"
 
 
-def claims_table(findings: Sequence[Finding]) -> "Table":
-    """Return the table for a terminal: what is measured and where share a column."""
-    from rich import box
-    from rich.table import Table
+def claims_listing(findings: Sequence[Finding]) -> "RenderableType":
+    """Return the findings for a terminal of 80 columns: claim, setup and verdict, and the statistics below."""
+    from rich.console import Group
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, caption=CAPTION, caption_justify="left", pad_edge=False)
-    for name in ("claim", "statistic", "ours", "met in", "paper", "verdict"):
-        table.add_column(name, overflow="fold", min_width=4)
-    for finding in findings:
-        for claim, where, statistic, ours, expected, met, paper, verdict in _cells(finding):
-            told = Text("\n".join(filter(None, [claim and where, statistic])))
-            style = COLOURS[finding.verdict]
-            table.add_row(
-                claim, told, f"{ours} {expected and f'({expected})'}".strip(), met, paper, Text(verdict, style)
-            )
-        table.add_section()
+    parts = [part for finding in findings for part in (_headline(finding), _statistics(finding))]
+    return Group(*parts, Text(CAPTION, "italic"))
+
+
+def _headline(finding: Finding) -> "Text":
+    from rich.text import Text
+
+    claim = f"{finding.claim}: {CLAIMS[finding.claim][0]}\n"
+    place, reason = f"{finding.where}: " if finding.where else "", f", {finding.reason}" if finding.reason else ""
+    return Text.assemble((claim, "bold"), place, (finding.verdict, COLOURS[finding.verdict]), reason)
+
+
+def _statistics(finding: Finding) -> "Table":
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 0, 0, 1), expand=True)
+    table.add_column(ratio=1)
+    for width in WIDTHS:
+        table.add_column(justify="right", width=width)
+    for measure in finding.measures:
+        paper = f" (paper: {measure.paper})" if measure.paper else ""
+        table.add_row(f"{measure.statistic}{paper}", _ours(measure), str(measure.criterion or ""), _met(measure))
+    table.add_row()
     return table
 
 

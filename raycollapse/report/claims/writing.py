@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from raycollapse.errors import RequestError
 from raycollapse.report.claims.finding import Finding
 from raycollapse.report.claims.judging import judge
-from raycollapse.report.claims.tables import claims_markdown, claims_table, frame_of
+from raycollapse.report.claims.tables import claims_listing, claims_markdown, frame_of
 from raycollapse.report.collect import collect
 from raycollapse.store import Store
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class ClaimsReport:
     findings: Sequence[Finding]
 
     @property
-    def table(self) -> "Table":
+    def listing(self) -> "RenderableType":
         """The findings for a terminal."""
-        return claims_table(self.findings)
+        return claims_listing(self.findings)
 
 
 def write_claims(store: Store, experiments: Sequence[str], output: Path) -> ClaimsReport:

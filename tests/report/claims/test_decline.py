@@ -28,7 +28,7 @@ def test_an_exponential_decline_has_its_rate_as_slope_and_an_r_squared_of_one() 
     assert dict(slope.by_seed) == pytest.approx({0: -0.10, 1: -0.11, 2: -0.12})
     assert (slope.mean, slope.deviation) == pytest.approx((-0.11, 0.01))
     assert list(fit.by_seed.values()) == pytest.approx([1.0, 1.0, 1.0])
-    assert slope.statistic.endswith("generations to 8")
+    assert slope.statistic.endswith("to generation 8")
 
 
 def test_one_size_that_does_not_fall_in_one_seed_refutes_the_decline() -> None:
