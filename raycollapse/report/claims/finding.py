@@ -97,6 +97,8 @@ class Finding:
         for measure in self.judged:
             if len(measure.by_seed) < MIN_SEEDS:
                 return measure.lacking or f"{_seeds(len(measure.by_seed))} of the {MIN_SEEDS} that are needed"
+            if num_undefined := sum(map(math.isnan, measure.by_seed.values())):
+                return f"{measure.statistic} is undefined in {_seeds(num_undefined)}"
         return ""
 
 

@@ -55,19 +55,23 @@ class Run:
 
 
 def runs_of(frame: "pd.DataFrame") -> list[Run]:
-    """Return the trials of a collected frame. One that several experiments share is one run, with all its metrics."""
+    """Return the trials of a collected frame. One that several experiments share is one run, with all its metrics.
+
+    Unless they set it up differently: a setting that changes nothing in a trial, such as the reserve of fresh images of
+    a loop that takes none, is not in its key. Then it is a run in each of these setups.
+    """
     settings = [name for name in frame.columns if name.startswith(SETTING)]
     runs = []
-    for _, own in frame.groupby("trial_key", sort=False):
-        row = own.iloc[0]
-        runs.append(
-            Run(
-                str(row["data"]), str(row["space"]), int(row["num_train"]), str(row["paradigm"]), str(row["strategy"]),
-                int(row["seed"]),
-                {name.removeprefix(SETTING): row[name] for name in settings if not _is_missing(row[name])},
-                {metric: _values(own, metric) for metric in metric_names(own)},
-            )
-        )  # fmt: skip
+    for _, trial in frame.groupby("trial_key", sort=False):
+        values = {metric: _values(trial, metric) for metric in metric_names(trial)}
+        for _, row in trial.drop_duplicates(settings or "trial_key").iterrows():
+            own = {name.removeprefix(SETTING): row[name] for name in settings if not _is_missing(row[name])}
+            runs.append(
+                Run(
+                    str(row["data"]), str(row["space"]), int(row["num_train"]), str(row["paradigm"]),
+                    str(row["strategy"]), int(row["seed"]), own, values,
+                )
+            )  # fmt: skip
     return runs
 
 

@@ -85,7 +85,7 @@ def test_the_mean_stands_with_its_standard_deviation_and_the_seeds_that_agree() 
     [
         ((0.5, 0.6, 0.9), "holds"),
         ((0.5, 0.6, 1.0), "does not hold"),
-        ((0.5, 0.6, math.nan), "does not hold"),
+        ((0.5, 0.6, math.nan), "not tested at this size"),
         ((0.5, 0.6, math.inf), "does not hold"),
         ((0.5, 0.6), "not tested at this size"),
         ((), "not tested at this size"),
@@ -95,6 +95,10 @@ def test_every_seed_must_agree_and_there_must_be_three(values: tuple[float, ...]
     assert finding(*values).verdict == verdict
     assert verdict in claims_markdown([finding(*values)])
     assert frame_of([finding(*values)])["verdict"].tolist() == [verdict]
+
+
+def test_a_statistic_that_is_no_number_is_no_evidence_and_said_so() -> None:
+    assert finding(0.5, math.nan, 2.0).reason == "a / b, generation 8 is undefined in 1 seed"
 
 
 def test_a_finding_that_nothing_decides_is_not_tested() -> None:

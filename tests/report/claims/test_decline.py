@@ -173,3 +173,9 @@ def test_a_metric_that_was_not_recorded_is_named() -> None:
 def test_other_paradigms_and_strategies_are_not_the_plain_loop() -> None:
     curve = {"memorization__generalization_score": lambda g, seed: 0.8**g}
     assert exponential_decline(make_runs("accumulate", **curve) + make_runs("replace", "greedy", **curve)) == []
+
+
+def test_copies_only_leave_nothing_to_fit() -> None:
+    runs = make_runs(memorization__generalization_score=lambda g, seed: 0.0 if g == 8 else 0.5**g)
+    finding = only(exponential_decline(runs))
+    assert finding.verdict == "not tested at this size" and "undefined in 3 seeds" in finding.reason

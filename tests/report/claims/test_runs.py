@@ -38,6 +38,18 @@ def test_a_trial_in_two_experiments_is_one_run_with_the_metrics_of_both(
     assert list(run.series("quality/fd")) == [1, 2]
 
 
+def test_a_trial_set_up_in_two_ways_that_change_nothing_is_a_run_in_each(
+    store: Store, make_experiment: MakeExperiment
+) -> None:
+    (plain,) = make_experiment("plain", points=[("replace", "uniform")], without=("quality/fd",))
+    reserved = {"name": "digits", "num_train": 512, "num_fresh": 100}
+    (other,) = make_experiment("reserved", points=[("replace", "uniform")], data=reserved)
+    assert plain.trial_key == other.trial_key
+    runs = runs_of(collect(store, ["plain", "reserved"]))
+    assert [run.settings["data.num_fresh"] for run in runs] == [0, 100]
+    assert all(run.last() == 4 and run.series("quality/fd") for run in runs)
+
+
 def test_settings_that_differ_tell_setups_apart_and_those_of_the_strategy_do_not(
     store: Store, make_experiment: MakeExperiment
 ) -> None:
