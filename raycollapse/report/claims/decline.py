@@ -5,6 +5,7 @@ Runs: `replace`, `uniform`, of one setup, all sizes N of the train set.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from raycollapse.report.claims.comparing import last_shared, quotient
 from raycollapse.report.claims.finding import Criterion, Finding, Measure
 from raycollapse.report.claims.places import PIXELS, where
-from raycollapse.report.claims.runs import Run, by_variant, designs
+from raycollapse.report.claims.runs import Run, designs, of
 
 SCORE, ENTROPY = "memorization/generalization_score", "entropy/train_set"
 TRACE, NEAREST = "diversity/covariance_trace_train_set", "diversity/nearest_distance_train_set"
@@ -154,8 +155,7 @@ def _over_seeds(
 def _by_seed(group: Sequence[Run]) -> dict[int, dict[int, Run]]:
     seeds: dict[int, dict[int, Run]] = defaultdict(dict)
     for size in {run.num_train for run in group}:
-        (*_, own) = by_variant(run for run in group if run.num_train == size)
-        for seed, run in own.items():
+        for seed, run in of((run for run in group if run.num_train == size), "uniform").items():
             seeds[seed][size] = run
     return seeds
 
@@ -166,7 +166,7 @@ def _reaches(run: Run, metrics: Sequence[str], generation: int) -> bool:
 
 def _until(run: Run, last: int) -> Run:
     kept = {metric: {g: v for g, v in own.items() if g <= last} for metric, own in run.values.items()}
-    return Run(run.data, run.space, run.num_train, run.paradigm, run.strategy, run.seed, run.settings, kept)
+    return replace(run, values=kept)
 
 
 def _points(run: Run, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

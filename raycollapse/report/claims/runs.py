@@ -97,8 +97,8 @@ def designs(
         groups[run.setup(varied)].append(run)
     best: dict[tuple[str, str], list[Run]] = {}
     for group in filter(is_complete, groups.values()):
-        best.setdefault((group[0].data, group[0].space), group)
-        best[group[0].data, group[0].space] = max(best[group[0].data, group[0].space], group, key=_weight)
+        place = group[0].data, group[0].space
+        best[place] = max(best.get(place, group), group, key=_weight)
     return list(best.values())
 
 
