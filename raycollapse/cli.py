@@ -91,13 +91,24 @@ def report(
     ],
     storage: Storage = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the report [default: STORAGE/reports/NAME].")] = None,
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Hold the paper's claims C1 to C13 against these experiments instead.")
+    ] = False,
 ) -> None:
-    """Write figure.png, table.md and results.csv of one or several experiments."""
+    """Write figure.png, table.md and results.csv of one or several experiments; with --claims, claims.md and .csv."""
     from raycollapse.report import write_report
+    from raycollapse.report.claims import write_claims
     from raycollapse.store import Store
 
     store, console = Store("results" if storage is None else storage, create=False), Console()
-    written = write_report(store, experiments, output or _report_folder(store.uri, "-".join(experiments)))
+    folder = output or _report_folder(store.uri, "-".join(experiments))
+    if claims:
+        judged = write_claims(store, experiments, folder)
+        console.print(judged.listing, highlight=False)
+        _tell_path(console, "Markdown", judged.markdown)
+        _tell_path(console, "Every value", judged.csv)
+        return
+    written = write_report(store, experiments, folder)
     console.print(written.table)
     _tell_path(console, "Figure", written.figure)
     _tell_path(console, "Every value", written.csv)

@@ -239,6 +239,16 @@ def test_report_writes_a_figure_a_table_and_every_value(call: Call, file: str, t
     assert "Figure: there/figure.png" in out
 
 
+def test_report_with_claims_writes_their_table_and_no_figure(call: Call, tmp_path: Path) -> None:
+    experiment = tiny(tmp_path / "results")
+    run(experiment)
+    TrialRecords(Store(experiment.storage), "tiny", experiment.trial_key()).write_config(experiment.resolved())
+    code, out, _ = call("report", "tiny", "--claims", "--output", "there")
+    assert code == 0
+    assert {path.name for path in (tmp_path / "there").iterdir()} == {"claims.md", "claims.csv"}
+    assert "C13: " in out and "not tested at this size, no runs of" in out and "Markdown: there/claims.md" in out
+
+
 def test_report_on_an_experiment_that_is_not_there_names_those_that_are(call: Call, tmp_path: Path) -> None:
     Store(str(tmp_path / "results")).write_json("experiments/mine/abc/config.json", {})
     code, _, err = call("report", "yours")

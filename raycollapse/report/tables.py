@@ -80,7 +80,7 @@ def markdown(frame: "pd.DataFrame") -> str:
     """Return the table as Markdown."""
     summary = summarize(frame)
     align = [":--", *("--:" for _ in summary.heading[1:])]
-    lines = [_line(cells) for cells in [summary.heading, align, *summary.rows]]
+    lines = [table_line(cells) for cells in [summary.heading, align, *summary.rows]]
     return "\n".join([*lines, "", summary.caption]) + "\n"
 
 
@@ -93,7 +93,8 @@ def _cells(own: "pd.DataFrame", shown: Sequence[Panel], with_spread: bool) -> li
     return [*cells, over_seeds(last[ALWAYS_THERE.metric]) if ALWAYS_THERE.metric in own else MISSING]
 
 
-def _line(cells: Sequence[str]) -> str:
+def table_line(cells: Sequence[str]) -> str:
+    """Return a row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
