@@ -95,7 +95,8 @@ def report(
         bool, typer.Option("--claims", help="Hold the paper's claims C1 to C13 against these experiments instead.")
     ] = False,
 ) -> None:
-    """Write figure.png, table.md and results.csv of one or several experiments; with --claims, claims.md and .csv."""
+    """Write figure.png, table.md, results.csv and protocol.json of one or several experiments; with --claims, claims.md
+    and claims.csv."""
     from raycollapse.report import write_report
     from raycollapse.report.claims import write_claims
     from raycollapse.store import Store
@@ -112,6 +113,7 @@ def report(
     console.print(written.table)
     _tell_path(console, "Figure", written.figure)
     _tell_path(console, "Every value", written.csv)
+    _tell_path(console, "How each trial was done", written.protocol)
 
 
 def _load(file: Path, assignments: list[str] | None, storage: str | None) -> "Experiment":
@@ -132,6 +134,7 @@ def _tell(result: "Result", console: Console) -> None:
         console.print(written.table)
         _tell_path(console, "Figure", written.figure)
         _tell_path(console, "Every value", written.csv)
+        _tell_path(console, "How each trial was done", written.protocol)
     if result.tracking_uri is not None:
         command = f"mlflow ui --backend-store-uri {shlex.quote(result.tracking_uri)}"
         is_server = result.tracking_uri.startswith("http")

@@ -11,7 +11,8 @@ from raycollapse.config import Experiment
 from raycollapse.errors import DamagedStageError
 from raycollapse.features import FeatureExtractor
 from raycollapse.loop import collapse
-from raycollapse.metrics import Metric
+from raycollapse.protocol import ENVIRONMENT_OF, Made, protocol
+from raycollapse.schema import Json
 from raycollapse.selection import TwoRoundStrategy
 from raycollapse.stages.base import Stage
 from raycollapse.stages.features import FeaturesStage, Shard
@@ -47,6 +48,7 @@ class Trial:
     _generation: int = 0
     _stages: dict[str, Stage] = field(default_factory=dict)
     """The stages of the generation in hand, by role."""
+    _protocol: dict[str, Json] = field(default_factory=dict)
 
     def run(self) -> None:
         """Run the loop from the beginning; what is in the store already is only looked up.
@@ -116,7 +118,7 @@ class Trial:
         ]  # fmt: skip
         picture = PictureStage(own.features, train_set, measured, own.device, resources.threads)
         self.backend.run([(*stages, picture)])
-        self._stages |= {_role(stage.metric): stage for stage in stages} | {"picture": picture}
+        self._stages |= {stage.role: stage for stage in stages} | {"picture": picture}
         return self._values(train_set, stages)
 
     def record(self, generation: int, metrics: Mapping[str, float]) -> None:
@@ -130,6 +132,7 @@ class Trial:
         )
         records = TrialRecords(self.backend.store, self.experiment.name, self.experiment.trial_key())
         records.add(record)
+        self._keep_protocol(records, generation)
         self.on_progress(generation, "recorded")
 
     def select(self, pool: tuple[ImageSet, ...], generation: int) -> TrainSet:
@@ -143,6 +146,17 @@ class Trial:
         )  # fmt: skip
         self.backend.run([(stage,)])
         return stage.train_set()
+
+    def _keep_protocol(self, records: TrialRecords, generation: int) -> None:
+        """Write how this trial is done, and again if a later generation adds to it: another machine, say."""
+        own, find = self.experiment, self.backend.manifest
+        real = real_stage(own)
+        features = {space.space: find(self._features(real.train().shards[0], [space])[0]) for space in own.spaces()}
+        made = [find(stage) for stage in self._stages.values() if stage.kind in ENVIRONMENT_OF]
+        earlier = self._protocol if generation > 1 else {}
+        self._protocol = protocol(own, Made(find(real), features, made), earlier)
+        if self._protocol != earlier:
+            records.write_protocol(self._protocol)
 
     def _is_given(self, generation: int) -> bool:
         return generation == 1 and self.experiment.start is not None
@@ -217,10 +231,6 @@ class Trial:
         num_gpus = 1 if self.experiment.device == "cuda" else 0
         gpu_seconds = num_gpus * (seconds["train"] * self.experiment.resources.train_workers + seconds["sample"])
         return {f"cost/{kind}_seconds": value for kind, value in seconds.items()} | {"cost/gpu_seconds": gpu_seconds}
-
-
-def _role(metric: Metric) -> str:
-    return f"measure-{metric.name}" + (f"-{metric.features.space}" if metric.features is not None else "")
 
 
 def real_stage(experiment: Experiment) -> RealStage:

@@ -235,7 +235,8 @@ def test_report_writes_a_figure_a_table_and_every_value(call: Call, file: str, t
     TrialRecords(store, "tiny", trial_keys(store, "tiny")[0]).write_config(tiny(tmp_path / "results").resolved())
     code, out, _ = call("report", "tiny", "--output", "there")
     assert code == 0
-    assert {path.name for path in (tmp_path / "there").iterdir()} == {"figure.png", "table.md", "results.csv"}
+    written = {path.name for path in (tmp_path / "there").iterdir()}
+    assert written == {"figure.png", "table.md", "results.csv", "protocol.json"}
     assert "Figure: there/figure.png" in out
 
 

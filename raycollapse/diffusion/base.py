@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from raycollapse.errors import RequestError
-from raycollapse.schema import Member
+from raycollapse.schema import Json, Member
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +35,11 @@ class Denoiser(Member):
         t (B,) int64, and returns the predicted noise in the shape of x. With `num_classes` it is called with
         `class_labels=` too, (B,) int64, of which `num_classes` itself is the null class: the label is not told.
         """
+
+    def architecture(self) -> dict[str, Json]:
+        """Return what describes the network, with what a short name stands for spelled out."""
+        fields: dict[str, Json] = self.model_dump(mode="json")
+        return fields
 
     @abstractmethod
     def check_shape(self, shape: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from raycollapse.diffusion.snapshot import Standardisation
 from raycollapse.errors import RequestError
+from raycollapse.schema import Json
 from raycollapse.seeds import integer_seed
 
 WEIGHTS, ORDER, NOISE, DROPOUT, LABELS = range(5)
@@ -74,7 +75,18 @@ class TrainData:
     def gather(self, indices: Tensor) -> Tensor:
         """Return float (B, C, H, W) in [-1, 1], or (B, d), of (B,) indices on the same device."""
         batch = self.values[indices]
-        return batch.float() / 127.5 - 1.0 if self.standardisation is None else batch
+        return _scaled(batch) if self.standardisation is None else batch
+
+    @property
+    def scaling(self) -> dict[str, Json]:
+        """How the network's input follows from the data: which ends of the range become which, or mean and spread."""
+        if self.standardisation is not None:
+            return {"mean": 0.0, "standard_deviation": 1.0}
+        return {"from": [0, 255], "to": _scaled(torch.tensor([0, 255])).tolist()}
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    return pixels.float() / 127.5 - 1.0
 
 
 def check_array(images: NDArray[np.generic]) -> None:

@@ -13,6 +13,11 @@ def require_device(device: Device) -> None:
         raise RequestError("the device is cuda, but this process sees no GPU. Use cpu, or give it a GPU.")
 
 
+def device_name(device: Device) -> str | None:
+    """Return which GPU model this process computes on; none on a CPU, whose name is the machine's."""
+    return torch.cuda.get_device_name() if device == "cuda" else None
+
+
 def to_device(value: Tensor, device: torch.device) -> Tensor:
     """Copy from the CPU without waiting for the GPU, as a copy from memory that is not pinned would."""
     return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value

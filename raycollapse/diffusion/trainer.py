@@ -28,7 +28,7 @@ from raycollapse.diffusion.batches import (
     noise_and_timesteps,
 )
 from raycollapse.diffusion.checkpoints import Checkpoints
-from raycollapse.diffusion.devices import require_device, to_device
+from raycollapse.diffusion.devices import device_name, require_device, to_device
 from raycollapse.diffusion.labels import TrainLabels
 from raycollapse.diffusion.process import (
     new_accelerator,
@@ -89,7 +89,7 @@ def train(
         weights=_finite(state.sampled_weights()),
         noise_schedule=training.noise_schedule(),
         standardisation=data.standardisation,
-        facts=_facts(state, training),
+        facts=_facts(state, training, data),
         losses=loss_curve(state.losses),
         class_counts=None if classes is None else classes.counts(),
     )
@@ -215,15 +215,18 @@ def loss_curve(losses: list[float]) -> list[tuple[int, float]]:
     return [(min(start + interval, len(losses)), float(np.mean(losses[start : start + interval]))) for start in starts]
 
 
-def _facts(state: TrainingState, training: Training) -> dict[str, Json]:
+def _facts(state: TrainingState, training: Training, data: TrainData) -> dict[str, Json]:
     accelerator = state.accelerator
     return {
         "init": training.init,
         "num_steps": state.step,
+        "num_images": len(data.values),
         "batch_size": training.batch_size,
         "world_size": accelerator.num_processes,
         "precision": cast(str, accelerator.mixed_precision),
         "device": accelerator.device.type,
+        "device_name": device_name(cast(Device, accelerator.device.type)),
+        "scaling": data.scaling,
         "ema": training.ema,
         "num_parameters": sum(parameter.numel() for parameter in state.module.parameters()),
         "final_loss": loss_curve(state.losses)[-1][1],

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from raycollapse.diffusion.base import Denoiser
 from raycollapse.errors import RequestError
+from raycollapse.schema import Json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -112,9 +113,21 @@ class UNetDenoiser(Denoiser):
         )
         return unet
 
+    def architecture(self) -> dict[str, Json]:
+        blocks = {name: list(v) if isinstance(v, tuple) else v for name, v in self._block_settings().items()}
+        return {
+            **super().architecture(),
+            "channels": list(self.level_channels),
+            "attention_levels": list(self._attended_levels),
+            **blocks,
+        }
+
+    @property
+    def _attended_levels(self) -> tuple[int, ...]:
+        return PAPER_ATTENTION_LEVELS if self.width is not None else self.attention_levels
+
     def _block_settings(self) -> dict[str, Any]:
-        attended = PAPER_ATTENTION_LEVELS if self.width is not None else self.attention_levels
-        kinds = ["Attn" if level in attended else "" for level in range(1, len(self.level_channels) + 1)]
+        kinds = ["Attn" if level in self._attended_levels else "" for level in range(1, len(self.level_channels) + 1)]
         return {
             "down_block_types": tuple(f"{kind}DownBlock2D" for kind in kinds),
             "up_block_types": tuple(f"{kind}UpBlock2D" for kind in reversed(kinds)),

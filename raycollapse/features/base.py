@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raycollapse.schema import Member
+from raycollapse.schema import Json, Member
 
 
 class FeatureExtractor(Member):
@@ -20,6 +20,10 @@ class FeatureExtractor(Member):
     @abstractmethod
     def extract(self, images: NDArray[Any], device: str = "cpu") -> NDArray[np.float32]:
         """Return (n, d) float32 features, computed on `cpu` or `cuda`; row by row, whatever the other rows are."""
+
+    def preparation(self) -> dict[str, Json]:
+        """Return what is done to images before the network sees them, its resize above all; nothing, here."""
+        return {}
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise RequestError if data of this shape, (H, W, C) or (d,), cannot be embedded."""

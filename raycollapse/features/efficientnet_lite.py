@@ -16,12 +16,14 @@ from raycollapse.errors import RequestError
 from raycollapse.features.base import FeatureExtractor
 from raycollapse.features.batches import check_images, embed_in_batches
 from raycollapse.features.files import content_hash
-from raycollapse.features.resizing import pillow_resize
+from raycollapse.features.resizing import Filter, pillow_resize
+from raycollapse.schema import Json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _SIDE = 224
+_FILTER: Filter = "bicubic"
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
@@ -45,6 +47,9 @@ class EfficientNetLite(FeatureExtractor):
         network = _load_network(device)
         return embed_in_batches(images, self.batch_size, device, lambda batch: _embed(network, batch))
 
+    def preparation(self) -> dict[str, Json]:
+        return {"resize": [_SIDE, _SIDE], "filter": _FILTER, "antialias": True, "to": [-127 / 128, 1.0]}
+
     def check_shape(self, shape: tuple[int, ...]) -> None:
         check_images(self.name, shape)
 
@@ -55,7 +60,7 @@ class EfficientNetLite(FeatureExtractor):
 def _embed(network: Any, images: "Tensor") -> "Tensor":
     import torch
 
-    pixels = (pillow_resize(images, _SIDE, _SIDE, "bicubic").float() - 127) / 128
+    pixels = (pillow_resize(images, _SIDE, _SIDE, _FILTER).float() - 127) / 128
     channels_last = pixels.contiguous(memory_format=torch.channels_last)  # a third faster on CPUs
     features: Tensor = network.extract_features(channels_last).mean(dim=(2, 3))
     return features

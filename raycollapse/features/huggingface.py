@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from raycollapse.features.base import FeatureExtractor
 from raycollapse.features.batches import check_images, embed_in_batches
 from raycollapse.features.files import content_hash
-from raycollapse.features.vision_models import Pooling, load_vision_model
+from raycollapse.features.vision_models import Pooling, load_preprocessing, load_vision_model
 from raycollapse.schema import Json
 
 _KNOWN_REVISIONS = {"facebook/dinov2-small": "ed25f3a31f01632728cabb09d1542f84ab7b0056"}
@@ -83,6 +83,12 @@ class HuggingFace(FeatureExtractor):
         model = load_vision_model(self.model, self._revision, self.pooling, device)
         features = embed_in_batches(images, self.batch_size, device, lambda batch: model.embed(batch, self.pooling))
         return _normalised(features) if self.normalise else features
+
+    def preparation(self) -> dict[str, Json]:
+        return load_preprocessing(self.model, self._revision).described()
+
+    def check_ready(self) -> None:
+        load_vision_model(self.model, self._revision, self.pooling, "cpu")
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         check_images(self.name, shape)

@@ -96,6 +96,14 @@ class Inception(InceptionExtractor):
     def published(self) -> PublishedWeights:
         return FID_WEIGHTS
 
+    def preparation(self) -> dict[str, Json]:
+        return {
+            "resize": [_SIDE, _SIDE],
+            "filter": "bilinear of TensorFlow 1",
+            "antialias": False,
+            "to": [-1.0, 127 / 128],
+        }
+
     def prepared(self, images: "Tensor") -> "Tensor":
         return (tensorflow_resize(images.float(), _SIDE, _SIDE) - 128) / 128
 
@@ -112,6 +120,9 @@ class InceptionTorchvision(InceptionExtractor):
 
     def published(self) -> PublishedWeights:
         return TORCHVISION_WEIGHTS
+
+    def preparation(self) -> dict[str, Json]:
+        return {"resize": [_SIDE, _SIDE], "filter": "bilinear", "antialias": False, "to": [-1.0, 1.0]}
 
     def prepared(self, images: "Tensor") -> "Tensor":
         from torch.nn.functional import interpolate

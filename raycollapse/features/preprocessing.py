@@ -12,6 +12,7 @@ import numpy as np
 
 from raycollapse.errors import RequestError
 from raycollapse.features.resizing import Filter, pillow_resize
+from raycollapse.schema import Json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,11 @@ class Preprocessing:
         if self.resizes == "floats":
             return (self._cropped(self._resized_floats(images.float() * self.scale)) - mean) / std
         return (self._cropped(self._resized_bytes(images)).float() * self.scale - mean) / std
+
+    def described(self) -> dict[str, Json]:
+        """Return all of it as plain data; `bytes` is what Pillow does."""
+        own = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {"resize": own.pop("size"), "filter": own.pop("filter_name"), **own}
 
     def _resized_bytes(self, images: "Tensor") -> "Tensor":
         return images if self.size is None else pillow_resize(images, *self._target(images), self.filter_name)

@@ -76,7 +76,7 @@ def load_vision_model(model: str, revision: str | None, pooling: Pooling, device
     failures: tuple[type[Exception], ...] = (*hub_failures(), RuntimeError, SafetensorError)  # other shapes; damage
     try:
         with _quiet():
-            preprocessing = _load_preprocessing(model, revision)
+            preprocessing = load_preprocessing(model, revision)
             network, missing = _load_network(model, revision)
     except RequestError:
         raise
@@ -87,7 +87,8 @@ def load_vision_model(model: str, revision: str | None, pooling: Pooling, device
     return VisionModel(model, network, preprocessing)
 
 
-def _load_preprocessing(model: str, revision: str | None) -> Preprocessing:
+@lru_cache(maxsize=8)
+def load_preprocessing(model: str, revision: str | None) -> Preprocessing:
     """Return what the model's processor does; DINOv3's is only written for torchvision, and is not needed for that."""
     from transformers import AutoImageProcessor
     from transformers.image_processing_base import ImageProcessingMixin

@@ -1,15 +1,17 @@
 """The report: figure, table and every value of one or several experiments, from their records."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raycollapse.errors import RequestError
 from raycollapse.report.collect import collect
 from raycollapse.report.figures import draw
 from raycollapse.report.tables import markdown, rich_table
 from raycollapse.store import Store
+from raycollapse.tracking.records import TrialRecords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,7 @@ class Report:
     figure: Path
     markdown: Path
     csv: Path
+    protocol: Path
     values: "pd.DataFrame"
     """A row for each generation of each trial (see `collect`)."""
 
@@ -33,20 +36,34 @@ class Report:
 
 
 def write_report(store: Store, experiments: Sequence[str], output: Path) -> Report:
-    """Write `figure.png`, `table.md` and `results.csv` into a folder.
+    """Write `figure.png`, `table.md`, `results.csv` and `protocol.json` into a folder.
 
     Raises:
         RequestError: an experiment is not there or has no records yet, or the folder cannot be written.
     """
     values = collect(store, experiments)
-    report = Report(output / "figure.png", output / "table.md", output / "results.csv", values)
+    figure, table, csv, protocol = (output / f for f in ("figure.png", "table.md", "results.csv", "protocol.json"))
+    report = Report(figure, table, csv, protocol, values)
     try:
         output.mkdir(parents=True, exist_ok=True)
         draw(values, report.figure)
         report.markdown.write_text(markdown(values), encoding="utf-8")
         values.to_csv(report.csv, index=False)
+        report.protocol.write_text(json.dumps(_protocols(store, values), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise RequestError(
             f"The report cannot be written to {output} ({error}). Give a folder with --output."
         ) from error
     return report
+
+
+def _protocols(store: Store, values: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return how each trial was done, in the order of the table; null where an older version did not note it."""
+    trials: Any = values.drop_duplicates(["experiment", "trial_key"])
+    return [
+        {
+            "experiment": trial.experiment, "trial_key": trial.trial_key, "label": trial.label, "seed": int(trial.seed),
+            "protocol": TrialRecords(store, trial.experiment, trial.trial_key).read_protocol(),
+        }
+        for trial in trials.itertuples()
+    ]  # fmt: skip

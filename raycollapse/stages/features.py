@@ -59,7 +59,12 @@ class FeaturesStage(Stage):
                 f"{self.extractor.name} gave non-finite features for {self.shard.file} of {self.shard.key[:12]}."
             )
         np.save(folder / "features.npy", features, allow_pickle=False)
-        return {"num": len(features), "dim": features.shape[1], "space": self.extractor.space}
+        return {
+            "num": len(features),
+            "dim": features.shape[1],
+            "space": self.extractor.space,
+            "preparation": self.extractor.preparation(),
+        }
 
     def load(self, store: Store) -> Features:
         """Return the stored features, (n, d) float32."""

@@ -40,6 +40,11 @@ class MeasureStage(Stage):
             "inputs": [s.identity() for s in (self.real, self.held_out, self.train_set, self.synthetic)],
         }
 
+    @property
+    def role(self) -> str:
+        """What a record calls it: distinct among the metrics of one experiment."""
+        return f"measure-{self.metric.name}" + (f"-{self.extractor.space}" if self.metric.features is not None else "")
+
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         sets = (self.real, self.held_out, self.train_set, self.synthetic)
         with limited_threads(self.threads):

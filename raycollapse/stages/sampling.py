@@ -41,6 +41,7 @@ class SampleStage(Stage):
         }
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
+        from raycollapse.diffusion.devices import device_name
         from raycollapse.diffusion.labels import draw_labels
         from raycollapse.diffusion.sampler import sample
 
@@ -50,7 +51,7 @@ class SampleStage(Stage):
             labels = draw_labels(snapshot, self.sampling.shard_size, seed)
             images = sample(snapshot, self.sampling, self.sampling.shard_size, seed, self.device, labels)
         write_shard(folder / "images.parquet", images, labels)
-        return {"num": len(images), "shape": list(images.shape[1:])}
+        return {"num": len(images), "shape": list(images.shape[1:]), "device_name": device_name(self.device)}
 
     def shard(self) -> Shard:
         """Return the reference to the shard."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raycollapse.tracking.records import GenerationRecord
-from raycollapse.tracking.trial_configs import leaves, space_of
+from raycollapse.tracking.trial_configs import flat, leaves, space_of
 
 MAX_NAME = 250
 MAX_PARAM = 6000
@@ -94,6 +94,16 @@ def tags(config: Mapping[str, Any]) -> dict[str, str]:
         "raycollapse.num_generations": str(config["num_generations"]),
         "raycollapse.metrics": ", ".join(str(metric["name"]) for metric in config.get("metrics", []))[:MAX_TAG],
     }
+
+
+def protocol_tags(protocol: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return `protocol.<path>` -> what a trial's protocol says there.
+
+    >>> protocol_tags({"data": {"shape": [8, 8, 1]}})
+    {'protocol.data.shape': '[8, 8, 1]'}
+    """
+    told = flat(protocol or {})
+    return {safe_name(f"protocol.{path}"): _text(value)[:MAX_TAG] for path, value in told.items()}
 
 
 def _text(value: Any) -> str:

@@ -38,7 +38,10 @@ class GenerationRecord(BaseModel):
 
 
 class TrialRecords:
-    """`<storage>/experiments/<experiment>/<trial_key>/`: `config.json`, `records.jsonl`, and what recorders keep."""
+    """`<storage>/experiments/<experiment>/<trial_key>/`: `config.json`, `protocol.json`, `records.jsonl`, and more.
+
+    The rest is what recorders keep.
+    """
 
     def __init__(self, store: Store, experiment: str, trial_key: str) -> None:
         self.store = store
@@ -102,6 +105,15 @@ class TrialRecords:
     def write_config(self, config: dict[str, Any]) -> None:
         """Keep the resolved configuration."""
         self.store.write_json(f"{self.path}/config.json", config)
+
+    def read_protocol(self) -> dict[str, Any] | None:
+        """Return how this trial was done (see `protocol`); none if no generation was recorded yet."""
+        protocol: dict[str, Any] | None = self.store.read_json(f"{self.path}/protocol.json")
+        return protocol
+
+    def write_protocol(self, protocol: dict[str, Any]) -> None:
+        """Keep how this trial is done."""
+        self.store.write_json(f"{self.path}/protocol.json", protocol)
 
     def read_failure(self) -> str | None:
         """Return why the last run of this trial failed; none if it did not."""

@@ -19,7 +19,12 @@ MAY_CHANGE = ("resources.num_actors", "resources.max_concurrent_trials", "traini
 def leaves(config: Mapping[str, Any]) -> Leaves:
     """Return what is fixed for a trial: its configuration without the fields that a later run may change."""
     fields = {k: v for k, v in config.items() if k not in Experiment.EXTENSION_FIELDS or k == "resources"}
-    return {path: value for path, value in _flatten(fields, "") if path not in MAY_CHANGE}
+    return {path: value for path, value in flat(fields).items() if path not in MAY_CHANGE}
+
+
+def flat(fields: Mapping[str, Any]) -> Leaves:
+    """Return what nested mappings hold, by dotted path."""
+    return dict(_flatten(fields, ""))
 
 
 def _flatten(fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -88,6 +88,7 @@ class TrialRun:
 
     def _own_tags(self, session: Session, config: dict[str, Any]) -> dict[str, str]:
         tags = {**projection.tags(config), "raycollapse.trial_key": self.trial.trial_key}
+        tags |= projection.protocol_tags(self.trial.read_protocol())
         if session.parent is not None:
             tags["mlflow.parentRunId"] = session.parent
         failure = self.trial.read_failure()

@@ -1,5 +1,6 @@
 """The files of a report, and its table."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -124,3 +125,12 @@ def test_an_output_that_cannot_be_written_is_refused(
     (tmp_path / "file").write_text("")
     with pytest.raises(RequestError, match="--output"):
         write_report(store, ["q"], tmp_path / "file" / "report")
+
+
+def test_records_without_a_protocol_are_reported_with_null(
+    store: Store, make_experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    make_experiment(points=[("replace", "uniform")])
+    write_report(store, ["q"], tmp_path)
+    (trial,) = json.loads((tmp_path / "protocol.json").read_text())
+    assert trial["protocol"] is None
