@@ -1,11 +1,13 @@
 """The figure of an experiment: what was measured, over generations, a line per paradigm and strategy."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raycollapse.report.panels import Panel, has_values, panels_of
+from raycollapse.report.paper import draw_curve, overlays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +17,7 @@ SPANS_DECADES = 30.0
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Okabe and Ito's, which the colour-blind can tell apart (yellow left out: too pale on white)."""
+NOT_OURS = "#777777"
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 PANEL_INCHES, ROW_INCHES = 4.9, 4.1
@@ -41,14 +44,21 @@ class Look:
         }  # fmt: skip
 
 
-def draw(frame: "pd.DataFrame", path: Path) -> None:
-    """Write the figure of collected records as a PNG file: the same records give the same bytes."""
+def draw(frame: "pd.DataFrame", path: Path, like_the_papers: Collection[str] = ()) -> None:
+    """Write the figure of collected records as a PNG file: the same records give the same bytes.
+
+    Args:
+        frame: collected records.
+        path: the file.
+        like_the_papers: keys of the trials over which the paper's curves may be laid.
+    """
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     panels, looks = panels_of(frame), looks_of(frame)
+    over = overlays(panels, frame[frame["trial_key"].isin(like_the_papers)]) if like_the_papers else {}
     in_a_row = min(len(panels), MOST_IN_A_ROW)
     num_rows, width = math.ceil(len(panels) / in_a_row), PANEL_INCHES * in_a_row
     num_columns = _legend_columns(looks, width)
@@ -60,6 +70,8 @@ def draw(frame: "pd.DataFrame", path: Path) -> None:
         places = figure.subplots(num_rows, in_a_row, squeeze=False).flat
         for axes, panel in zip(places, panels, strict=False):
             _draw_panel(axes, panel, frame, looks)
+            for curve in over.get(panel.metric, ()):
+                draw_curve(axes, curve, _colour_of(curve.strategy, frame, looks))
         for axes in figure.axes[len(panels) :]:
             axes.set_axis_off()
         _add_legend(figure, looks, num_columns, _note(frame))
@@ -86,13 +98,22 @@ def _legend_columns(looks: dict[str, Look], width: float) -> int:
 
 def _add_legend(figure: Any, looks: dict[str, Look], num_columns: int, note: str | None) -> None:
     """Add the legend below: a column for each variant, a row for each paradigm, where that is a full grid."""
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    by_name = dict(zip(names, handles, strict=True))
+    by_name: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, names = axes.get_legend_handles_labels()
+        by_name |= dict(zip(names, handles, strict=True))
     order = sorted(looks, key=lambda label: (looks[label].variant, looks[label].paradigm))
+    order += [name for name in by_name if name not in looks]
     figure.legend(
         [by_name[label] for label in order], order, loc="outside lower center", ncols=num_columns,
         frameon=False, handlelength=3.4, title=note, title_fontsize=9,
     )  # fmt: skip
+
+
+def _colour_of(strategy: str, frame: "pd.DataFrame", looks: dict[str, Look]) -> str:
+    """Return the colour in which a strategy is drawn first; grey if it is not among ours."""
+    ours = frame.loc[frame["strategy"] == strategy, "label"]
+    return NOT_OURS if ours.empty else str(looks[ours.iloc[0]].line()["color"])
 
 
 def _draw_panel(axes: Any, panel: Panel, frame: "pd.DataFrame", looks: dict[str, Look]) -> None:

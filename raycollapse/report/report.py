@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raycollapse.errors import RequestError
 from raycollapse.report.collect import collect
 from raycollapse.report.figures import draw
+from raycollapse.report.paper import is_like_the_papers
 from raycollapse.report.tables import markdown, rich_table
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords
@@ -46,7 +47,7 @@ def write_report(store: Store, experiments: Sequence[str], output: Path) -> Repo
     report = Report(figure, table, csv, protocol, values)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        draw(values, report.figure)
+        draw(values, report.figure, _like_the_papers(store, values))
         report.markdown.write_text(markdown(values), encoding="utf-8")
         values.to_csv(report.csv, index=False)
         report.protocol.write_text(json.dumps(_protocols(store, values), indent=1) + "\n", encoding="utf-8")
@@ -67,3 +68,10 @@ def _protocols(store: Store, values: "pd.DataFrame") -> list[dict[str, Any]]:
         }
         for trial in trials.itertuples()
     ]  # fmt: skip
+
+
+def _like_the_papers(store: Store, values: "pd.DataFrame") -> set[str]:
+    """Return the keys of the trials that the paper's curves may be compared with."""
+    trials: Any = values.drop_duplicates(["experiment", "trial_key"])
+    configs = {t.trial_key: TrialRecords(store, t.experiment, t.trial_key).read_config() for t in trials.itertuples()}
+    return {key for key, config in configs.items() if config is not None and is_like_the_papers(config)}
