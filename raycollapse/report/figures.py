@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raycollapse.report.panels import Panel, has_values, panels_of
-from raycollapse.report.paper import draw_curve, overlays
+from raycollapse.report.paper import GREYS, draw_curve, overlays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,6 @@ SPANS_DECADES = 30.0
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Okabe and Ito's, which the colour-blind can tell apart (yellow left out: too pale on white)."""
-NOT_OURS = "#777777"
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 PANEL_INCHES, ROW_INCHES = 4.9, 4.1
@@ -111,9 +110,9 @@ def _add_legend(figure: Any, looks: dict[str, Look], num_columns: int, note: str
 
 
 def _colour_of(strategy: str, frame: "pd.DataFrame", looks: dict[str, Look]) -> str:
-    """Return the colour in which a strategy is drawn first; grey if it is not among ours."""
+    """Return the colour in which a strategy is drawn first; a grey if it is not among ours."""
     ours = frame.loc[frame["strategy"] == strategy, "label"]
-    return NOT_OURS if ours.empty else str(looks[ours.iloc[0]].line()["color"])
+    return GREYS[strategy] if ours.empty else str(looks[ours.iloc[0]].line()["color"])
 
 
 def _draw_panel(axes: Any, panel: Panel, frame: "pd.DataFrame", looks: dict[str, Look]) -> None:

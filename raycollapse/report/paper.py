@@ -38,6 +38,8 @@ FIGURES = {
 """Figure -> our metric, and the feature space it was measured in."""
 STRATEGIES = {"vanilla": "uniform", "vanilla_2N": "keep_all", "greedy": "greedy", "tdf": "threshold_decay"}
 TITLES = {"uniform": "vanilla", "keep_all": "vanilla on 2N", "greedy": "Greedy", "threshold_decay": "TDF"}
+GREYS = {"uniform": "#333333", "keep_all": "#C4C4C4", "greedy": "#6A6A6A", "threshold_decay": "#999999"}
+MARKERS = {"replace": "*", "accumulate": "X"}
 NUM_TRAIN = {"cifar10": 32_768, "ffhq": 8_192}
 SIDE = 32
 """Of the paper's images, in pixels."""
@@ -124,14 +126,19 @@ def overlays(panels: Sequence[Panel], frame: "pd.DataFrame") -> dict[str, list[P
 
 
 def draw_curve(axes: Any, curve: PaperCurve, colour: str) -> None:
-    """Draw a curve thinly, with a star at each point: hollow where another curve hides it in the paper."""
+    """Draw a curve thinly, with its paradigm's marker at each point: hollow where another curve hides it there."""
     generations, values, are_clean = zip(*curve.points, strict=True)
-    style: dict[str, Any] = {"color": colour, "linestyle": (0, (2, 2)), "linewidth": 1.0, "marker": "*"}
+    style: dict[str, Any] = {
+        "color": colour,
+        "linestyle": (0, (2, 2)),
+        "linewidth": 1.0,
+        "marker": MARKERS[curve.paradigm],
+    }
     clean = [index for index, is_clean in enumerate(are_clean) if is_clean]
     axes.plot(generations, values, label=curve.name, markersize=8, markevery=clean, zorder=1.5, **style)
     hidden = [point for point in curve.points if not point[2]]
     if hidden:
         axes.plot(
-            [point[0] for point in hidden], [point[1] for point in hidden], color=colour, linestyle="", marker="*",
-            markersize=8, markerfacecolor="white", zorder=1.6,
+            [point[0] for point in hidden], [point[1] for point in hidden], color=colour, linestyle="",
+            marker=MARKERS[curve.paradigm], markersize=8, markerfacecolor="white", zorder=1.6,
         )  # fmt: skip

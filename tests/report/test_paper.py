@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 
 from raycollapse.config import build
 from raycollapse.report import collect, write_report
-from raycollapse.report.figures import COLOURS, NOT_OURS, draw
+from raycollapse.report.figures import COLOURS, draw
 from raycollapse.report.panels import panels_of
-from raycollapse.report.paper import FIGURES, is_like_the_papers, overlays, paper_curves
+from raycollapse.report.paper import FIGURES, GREYS, MARKERS, STRATEGIES, is_like_the_papers, overlays, paper_curves
 from raycollapse.store import Store
 from raycollapse.tracking import TrialRecords
 
@@ -53,6 +53,7 @@ def test_every_published_curve_is_read() -> None:
     curves = paper_curves()
     assert len(curves) == 57 and sum(len(curve.points) for curve in curves) == 477
     assert {(curve.metric, curve.space) for curve in curves} == set(FIGURES.values())
+    assert set(GREYS) == set(STRATEGIES.values()) and {curve.paradigm for curve in curves} == set(MARKERS)
     for curve in curves:
         generations = [generation for generation, _, _ in curve.points]
         assert generations == list(range(1, len(generations) + 1)) and all(value > 0 for _, value, _ in curve.points)
@@ -109,7 +110,7 @@ def test_they_are_drawn_in_the_strategys_colour_and_hollow_where_they_are_hidden
     colours = {label: line.get_color() for label, line in drawn if label.startswith("paper")}
     assert colours["paper, vanilla (replace, N = 32,768)"] == COLOURS[0]
     assert colours["paper, Greedy (replace, N = 32,768)"] == COLOURS[1]
-    assert colours["paper, TDF (replace, N = 32,768)"] == NOT_OURS
+    assert colours["paper, TDF (replace, N = 32,768)"] == GREYS["threshold_decay"]
     curves = [curve for own in overlays(panels_of(frame), frame).values() for curve in own]
     hidden = sorted(value for curve in curves for _, value, is_clean in curve.points if not is_clean)
     hollow = [line for label, line in drawn if not label and line.get_markerfacecolor() == "white"]
