@@ -404,7 +404,9 @@ def test_an_mlflow_server_that_does_not_answer_is_said_and_replayed_later(
 
 
 def start(file: str, folder: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", "from raycollapse.cli import main; main()", "run", file, "--local"]
+    # Children of a background shell inherit that Ctrl-C is ignored.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", code + "from raycollapse.cli import main; main()", "run", file, "--local"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
