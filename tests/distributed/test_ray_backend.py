@@ -208,7 +208,8 @@ def test_damaged_data_are_made_anew_for_several_workers_too(tmp_path: Path, capl
     alter(next(tmp_path.glob("stages/real/*/*/train-00000.parquet")))
     Store(str(tmp_path)).remove("train")
     assert not run(told.model_copy(update={"storage": str(as_new_processes_see_it(tmp_path))})).failures
-    assert "altered" in caplog.text
+    # The worker that comes second finds the shard set aside by the first.
+    assert "altered" in caplog.text or "is missing or was damaged" in caplog.text
     assert metrics(tmp_path) == before
 
 
