@@ -101,24 +101,25 @@ def test_the_digits_share_the_models_that_they_have_in_common() -> None:
 
 
 TINY = [
-    "num_generations=2", "data.num_train=48", "data.num_held_out=48", "denoiser.width=null", "denoiser.channels=[8, 8]",
+    "num_generations=2", "data.num_held_out=48", "denoiser.width=null", "denoiser.channels=[8, 8]",
     "denoiser.layers_per_block=1", "denoiser.norm_num_groups=4", "training.num_epochs=null", "training.num_steps=2",
     "training.warmup_steps=1", "training.batch_size=8", "training.precision=no", "sampling.num_steps=2",
     "sampling.shard_size=48", "sampling.batch_size=48", "features=pixels", "resources.device=cpu",
     "tracking.mlflow=false", "metrics=[entropy, generalization, frechet, spread, fidelity]",
 ]  # fmt: skip
-TINY_OF = {"sizes": ["sweep.grid={data.num_train: [24, 48]}"], "fresh": ["data.num_fresh=12"]}
+SIZE = ["data.num_train=48"]
+TINY_OF = {"sizes": ["sweep.grid={data.num_train: [24, 48]}"], "fresh": [*SIZE, "data.num_fresh=12"]}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", CIFAR10, ids=named)
 def test_a_cifar10_file_runs_at_a_tiny_size_on_the_real_images(file: Path, real_data: Path, tmp_path: Path) -> None:
     images = real_data / "cifar10_holdout_2048.npz"
-    changes = [*TINY, *TINY_OF.get(file.stem, []), f"data.path={images}", f"storage={tmp_path}"]
+    changes = [*TINY, *TINY_OF.get(file.stem, SIZE), f"data.path={images}", f"storage={tmp_path}"]
     result = run_here(load(file, changes), Console(quiet=True))
     assert not result.failures
     trials = [trial.on("cpu") for trial in expand(result.experiment)]
-    assert len(trials) == len(expand(load(file, TINY_OF.get(file.stem))))
+    assert len(trials) == len(expand(load(file, TINY_OF.get(file.stem, SIZE))))
     for trial in trials:
         records = TrialRecords(result.store, trial.name, trial.trial_key()).read()
         assert [record.generation for record in records] == [1, 2]
