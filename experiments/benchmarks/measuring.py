@@ -1,6 +1,7 @@
 """Timing functions against each other: each run in a process of its own, in turn, so that drift hits all alike."""
 
 import argparse
+import ctypes
 import json
 import multiprocessing
 import os
@@ -17,8 +18,8 @@ import numpy as np
 Features = np.ndarray[Any, np.dtype[np.float32]]
 Function = Callable[[Features], Any]
 
-WARM_UP = 600
-"""Points of a first call, which loads what a function imports lazily."""
+WARM_UP = 2048
+"""Points of a first call, which loads what a function imports lazily: enough for every path to be taken."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def _run(function: Function, features: Features) -> tuple[float, float]:
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     function(features[:WARM_UP])
+    ctypes.CDLL(None).malloc_trim(0)  # what the first call freed is given back, so that it is counted again (glibc)
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark counts from here (Linux)
     before, start = kibibytes("VmRSS"), time.perf_counter()
     function(features)

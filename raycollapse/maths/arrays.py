@@ -74,7 +74,7 @@ def unit_rows(points: Points, name: str = "features") -> Points:
     if not lengths.all():
         row = int(np.flatnonzero(lengths == 0)[0])
         raise RequestError(f"{name} has the zero vector in row {row}, which has no direction. Use metric l2.")
-    scaled: Points = (points / lengths[:, None]).astype(points.dtype, copy=False)
+    scaled: Points = np.divide(points, lengths[:, None], out=np.empty_like(points), casting="same_kind")
     return scaled
 
 

@@ -18,8 +18,9 @@ from raycollapse.maths.scalars import as_integer
 _EXTRA = 4  # candidates beyond k at first: the gap to the last of them nearly always exceeds the error
 _TIE = 1e-10  # points whose squared distances differ by less than this share are as near as each other
 _WIDE = 1e30  # a frame beyond this is placed in float64, whatever the points are: float32 ends at 3e38
+_QUERIES = 512  # looked up at once: faiss holds the products of up to 4,096 of them with 1,024 references
 _PRODUCTS = 1 << 21  # float64 products held at once: 16 MiB
-_DIFFERENCES = 1 << 18  # differences held at once: they stay in the cache
+_DIFFERENCES = 1 << 16  # differences held at once: they stay in the cache
 
 
 class Neighbours(NamedTuple):
@@ -141,8 +142,13 @@ def product_error(placed: Points) -> float:
 
 
 def _by_faiss(q: Points, r: Points, num: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    squared, candidates = load_faiss().knn(q, r, num)
-    return candidates, squared[:, -1]
+    faiss = load_faiss()
+    candidates, beyond = np.empty((len(q), num), np.int64), np.empty(len(q), np.float32)
+    for start in range(0, len(q), _QUERIES):
+        block = slice(start, start + _QUERIES)
+        squared, candidates[block] = faiss.knn(q[block], r, num)
+        beyond[block] = squared[:, -1]
+    return candidates, beyond
 
 
 def _by_float64(q: Points, r: Points, num: int) -> tuple[NDArray[np.int64], NDArray[Any]]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from raycollapse.maths.arrays import Points
 
-_SAMPLE, _QUERIES = 1024, 256  # points that the axes and p are found from, and those whose neighbours are looked at
-_WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256)  # p to choose from
-_BLOCK = 2048  # rows converted to float64 at once
+_SAMPLE, _QUERIES = 512, 128  # points that the axes and p are found from, and those whose neighbours are looked at
+_WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192)  # p to choose from
+_BLOCK = 1 << 18  # values converted to float64 at once: 2 MiB
 
 # Nanoseconds on one AVX-512 core: a pair in a matrix product, per dimension; a pair computed from differences, and per
 # dimension; finding short vectors and axes, per value of the points and of the sample. They decide the speed only.
@@ -59,8 +59,9 @@ def _error(width: int, radius_squared: float) -> float:
 
 
 def _centred(points: Points, centre: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    for start in range(0, len(points), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    step = max(1, _BLOCK // points.shape[1])
+    for start in range(0, len(points), step):
+        part = slice(start, start + step)
         yield part, points[part] - centre
 
 
@@ -78,7 +79,8 @@ def _square(points: NDArray[Any]) -> NDArray[Any]:
 
 def _cheapest_axes(points: Points, centre: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Return (d, p) principal axes for the p with the least expected work, or none if all coordinates cost less."""
-    sample = (points[:: len(points) // _SAMPLE][:_SAMPLE] - centre).astype(np.float32)
+    sample = points[:: len(points) // _SAMPLE][:_SAMPLE] - centre.astype(points.dtype)
+    sample = sample.astype(np.float32, copy=False)
     dim = sample.shape[1]
     axes = _principal_axes(sample)
     nearest = _pairwise(sample[:_QUERIES], sample)

@@ -11,7 +11,7 @@ from torch import Tensor
 from raycollapse.maths.screening import Screen, Vectors
 from raycollapse.selection.pool import Indices
 
-_CPU_BLOCK, _CPU_COLUMNS = 1024, 1024  # products of this size stay in the cache
+_CPU_BLOCK, _CPU_COLUMNS = 512, 1024  # products of this size stay in the cache
 _GPU_BLOCK, _GPU_COLUMNS = 4096, 8192
 
 

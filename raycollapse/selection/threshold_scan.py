@@ -15,7 +15,7 @@ from raycollapse.selection.geometry import Geometry
 from raycollapse.selection.lazy import Nearest
 from raycollapse.selection.pool import Indices
 
-_BLOCK = 1024
+_BLOCK = 512
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ def train_as_worker(folder: Path, what: str) -> None:
     outcome = train(images, CONDITIONAL if what == "classes" else MLP, training, 0, checkpoints, "cpu", LABELS)
     assert outcome.facts["world_size"] == 2
     save_file(outcome.weights, folder / f"weights-{rank}.safetensors")
+    torch.distributed.barrier()  # a worker that leaves while the other still talks to it may make that one abort
+    torch.distributed.destroy_process_group()
 
 
 def run_two_workers(folder: Path, what: str = "train") -> list[subprocess.CompletedProcess[str]]:
@@ -106,7 +108,8 @@ def test_a_loss_that_is_not_finite_stops_every_worker(tmp_path: Path) -> None:
 
 
 def test_workers_that_see_different_checkpoints_are_refused(tmp_path: Path) -> None:
-    assert [worker.returncode for worker in run_two_workers(tmp_path, "own folders")] == [0, 0]
+    workers = run_two_workers(tmp_path, "own folders")
+    assert [worker.returncode for worker in workers] == [0, 0], workers
     workers = run_two_workers(tmp_path, "own folders")  # only the first worker has written any
     assert all("the workers see checkpoints of different steps, [4, 0]" in worker.stderr for worker in workers), workers
 
