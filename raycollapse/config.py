@@ -66,7 +66,7 @@ class Experiment(Config):
     """How the next train set is chosen from the pool."""
     start: Start | None = None
     """Images that take the place of generation 1's samples; none: generation 1 is trained on the real images."""
-    num_generations: int = Field(gt=0)
+    num_generations: int = Field(gt=0, le=1000)
     """Generations to train; more than an earlier run had extends it."""
     denoiser: AnyDenoiser
     """The network that predicts the noise."""

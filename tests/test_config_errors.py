@@ -89,6 +89,7 @@ def test_a_misspelt_field_is_told_with_a_suggestion(change: str, expected: str) 
         ("sampling: {scheduler: ddim, eta: 2}", "sampling.eta is 2; it must lie between 0 and 1."),
         ("tracking: {mlflow: maybe}", "tracking.mlflow is 'maybe'; it must be true or false."),
         ("storage: 5", "storage is 5; it must be text."),
+        ("num_generations: 1000000000", "num_generations is 1000000000; it must be at most 1000."),
         ("seed: null", "seed is null; it must be an integer."),
         ("data: {name: digits}", "data.num_train is missing."),
         ("metrics: entropy", "metrics is 'entropy'; it must be a list."),
