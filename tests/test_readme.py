@@ -51,3 +51,16 @@ def test_every_built_in_member_is_named(family: object) -> None:
 def test_every_image_and_file_linked_is_there() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_every_row_of_the_claims_shown_is_one_that_was_computed() -> None:
+    computed = {tuple(row[2:5]) for row in rows((ROOT / "experiments/digits/results/claims.md").read_text())}
+    shown = rows(README.partition("<!-- claims:digits -->")[2].partition("\n\n")[0])
+    assert len(shown) > 20
+    assert {tuple(row[1:4]) for row in shown} <= computed
+
+
+def rows(markdown: str) -> list[list[str]]:
+    """Return the cells of a Markdown table's rows, below its heading."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
