@@ -61,8 +61,8 @@ def adaptive_threshold(
     check_order(order, len(geometry.points))
     if not 0 < as_number(tolerance, "tolerance") < 1:
         raise RequestError(f"tolerance is {tolerance}; it must lie strictly between 0 and 1. Use 0.01.")
-    screen = Screen(geometry.points, num_select, device)
     start = auto_threshold(geometry.points, order, num_select, metric) * geometry.scale
+    screen = Screen(geometry.points, num_select, device)
     low, high, num_passes, best = 0.0, np.inf, 0, Scan(geometry, screen, num_select, order)
     if best.is_full:
         return best.result(np.inf, num_passes)
