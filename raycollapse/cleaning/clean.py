@@ -45,7 +45,8 @@ def clean(store: Store, console: Console, is_asked_for: bool) -> None:
     if not found.doomed:
         return
     if not is_asked_for:
-        _say(console, f"Nothing was removed. To remove what is listed: raycollapse clean {shlex.quote(store.uri)} --yes")
+        command = f"raycollapse clean {shlex.quote(store.uri)} --yes"
+        _say(console, f"Nothing was removed. To remove what is listed: {command}")
         return
     try:
         cleaned = remove(store, known, references, found.doomed)

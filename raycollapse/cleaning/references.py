@@ -65,7 +65,10 @@ class References:
     def _look_at(self, trial: TrialRecords, known: list[Stored]) -> None:
         if not self._store.files.children(trial.path):
             return  # an object store may go on naming a folder that is empty
-        config, records = trial.read_config(), self._records(trial)
+        try:
+            config, records = trial.read_config(), self._records(trial)
+        except RequestError as error:
+            raise _untold(self._store, trial.path, str(error)) from None
         if config is None:
             raise _untold(self._store, trial.path, "its config.json is missing")
         self.trials.add((trial.experiment, trial.trial_key))
@@ -83,7 +86,7 @@ class References:
             lines = []
         records = trial.read()
         if len(records) < len(lines):
-            raise _untold(self._store, trial.path, f"records.jsonl breaks off in line {len(lines)}")
+            raise RequestError(f"its records.jsonl breaks off in line {len(lines)}")
         return records
 
     def _plan(self, config: dict[str, Any], num_generations: int, path: str) -> frozenset[Name]:
