@@ -1,4 +1,4 @@
-"""The command line: `raycollapse run`, `show`, `report`.
+"""The command line: `raycollapse run`, `show`, `report`, `clean`.
 
 Exit codes: 0 done; 1 something failed; 2 the request was wrong; 130 stopped by Ctrl-C.
 """
@@ -114,6 +114,22 @@ def report(
     _tell_path(console, "Figure", written.figure)
     _tell_path(console, "Every value", written.csv)
     _tell_path(console, "How each trial was done", written.protocol)
+
+
+@app.command()
+def clean(
+    storage: Annotated[str, typer.Argument(help="Folder or URI that a run wrote to.", metavar="STORAGE")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove what is listed; without it nothing is changed.")] = False,
+) -> None:
+    """List, and with --yes remove, stages that no experiment in a storage refers to, and abandoned attempts.
+
+    An experiment refers to whatever it needs to be reported, resumed and extended. To give one up, remove its folder
+    STORAGE/experiments/NAME first. What a run that is at work may use is never touched.
+    """
+    from raycollapse.cleaning import clean
+    from raycollapse.store import Store
+
+    clean(Store(storage, create=False), Console(), is_asked_for=yes)
 
 
 def _load(file: Path, assignments: list[str] | None, storage: str | None) -> "Experiment":

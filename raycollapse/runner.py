@@ -20,6 +20,7 @@ from raycollapse.stages.base import make
 from raycollapse.stages.imagesets import ImageSet
 from raycollapse.stages.real import RealStage
 from raycollapse.store import Manifest, Store
+from raycollapse.store.at_work import announced
 from raycollapse.store.manifest import canonical_json
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
@@ -79,6 +80,11 @@ def run_on_ray(experiment: Experiment, console: Console, address: str | None = N
 def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"], run: Run) -> Result:
     trials = [trial.on(device) for trial in expand(experiment)]
     store = Store(experiment.storage)
+    with announced(store, [trial.resolved() for trial in trials]):
+        return _run_trials(experiment, trials, store, console, run)
+
+
+def _run_trials(experiment: Experiment, trials: list[Experiment], store: Store, console: Console, run: Run) -> Result:
     recorder = open_recorder(experiment, store)
     check_continuation(store, experiment, trials)
     _check_spaces(trials)

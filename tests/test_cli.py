@@ -68,14 +68,14 @@ def test_without_a_command_there_is_help(call: Call) -> None:
     assert "quickstart.yaml" in out + err
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["show"], ["report"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["show"], ["report"], ["clean"]])
 def test_help_tells_what_a_command_does(call: Call, command: list[str]) -> None:
     code, out, _ = call(*command, "--help")
     assert code == 0
     assert "Usage" in out and len(out.splitlines()) > 8
 
 
-@pytest.mark.parametrize("arguments", [["rum"], ["run"], ["run", "x.yaml", "--sett", "a=1"], ["report"]])
+@pytest.mark.parametrize("arguments", [["rum"], ["run"], ["run", "x.yaml", "--sett", "a=1"], ["report"], ["clean"]])
 def test_a_command_line_that_is_wrong_exits_2(call: Call, arguments: list[str]) -> None:
     code, _, err = call(*arguments)
     assert code == 2
@@ -268,6 +268,39 @@ def test_report_where_nothing_was_run_makes_nothing(call: Call, tmp_path: Path) 
     code, _, err = call("report", "tiny", "--output", "out")
     assert (code, "has no experiment 'tiny'. There are none yet." in err) == (2, True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", "raycollapse.json", "results"]
+
+
+# Clean
+
+
+def test_clean_lists_what_no_experiment_refers_to_and_removes_it_with_yes(
+    call: Call, file: str, tmp_path: Path
+) -> None:
+    assert call("run", file, "--local", "--storage", "my results")[0] == 0
+    assert "There is nothing to remove." in call("clean", "my results", "--yes")[1]
+    made = manifests(tmp_path / "my results")
+    (tmp_path / "my results/experiments/tiny").rename(tmp_path / "given up")
+    code, out, err = call("clean", "my results")
+    assert (code, err) == (0, "")
+    assert f"raycollapse clean '{tmp_path}/my results' --yes" in out
+    assert manifests(tmp_path / "my results") == made
+    code, out, err = call("clean", "my results", "--yes")
+    assert (code, err) == (0, "")
+    assert "Removed: " in out
+    assert not list((tmp_path / "my results/stages").rglob("*.*"))
+
+
+def test_clean_refuses_what_is_no_storage_and_what_it_cannot_tell(call: Call, file: str, tmp_path: Path) -> None:
+    code, _, err = call("clean", str(tmp_path))
+    assert (code, f"There is no storage {tmp_path}" in err) == (2, True)
+    assert call("run", file, "--local")[0] == 0
+    made = manifests(tmp_path / "results")
+    (config,) = (tmp_path / "results").glob("experiments/tiny/*/config.json")
+    config.write_text("{")
+    code, _, err = call("clean", "results", "--yes")
+    assert code == 2
+    assert f"Which stages {config.parent} refers to cannot be told: {config} is damaged" in err
+    assert manifests(tmp_path / "results") == made
 
 
 # Bad input

@@ -7,7 +7,7 @@ import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,14 @@ class Files(ABC):
     @abstractmethod
     def children(self, path: str) -> list[str]:
         """Return the sorted names in a folder (none if it does not exist)."""
+
+    @abstractmethod
+    def below(self, path: str) -> dict[str, int]:
+        """Return the size in bytes of everything below a folder, hidden files too, by path in it; of a folder 0."""
+
+    @abstractmethod
+    def prune(self, path: str) -> None:
+        """Remove a folder if nothing is in it."""
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
@@ -101,6 +109,19 @@ class LocalFiles(Files):
             return []
         return sorted(name for name in names if not name.startswith("."))
 
+    def below(self, path: str) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for folder, folders, names in os.walk(self.root / path):
+            where = Path(folder).relative_to(self.root / path)
+            found |= {(where / name).as_posix(): 0 for name in folders}
+            sizes = {(where / name).as_posix(): self.size(f"{path}/{(where / name).as_posix()}") for name in names}
+            found |= {name: size for name, size in sizes.items() if size is not None}
+        return found
+
+    def prune(self, path: str) -> None:
+        with suppress(OSError):  # it is not empty, or gone
+            (self.root / path).rmdir()
+
     def move(self, source: str, target: str) -> None:
         (self.root / target).parent.mkdir(parents=True, exist_ok=True)
         (self.root / source).rename(self.root / target)
@@ -115,7 +136,9 @@ class LocalFiles(Files):
     @contextmanager
     def writing(self, path: str) -> Iterator[Path]:
         folder = self.root / path
-        folder.mkdir(parents=True, exist_ok=True)
+        while not folder.is_dir():
+            with suppress(FileNotFoundError):  # the folder above was empty until now, and pruned in between
+                folder.mkdir(parents=True, exist_ok=True)
         yield folder
         for entry in [*folder.rglob("*"), folder, folder.parent]:
             _fsync(entry)
@@ -165,6 +188,14 @@ class RemoteFiles(Files):
     def children(self, path: str) -> list[str]:
         entries = self._fs.get_file_info(self._selector(self._path(path), allow_not_found=True))
         return sorted(entry.base_name for entry in entries)
+
+    def below(self, path: str) -> dict[str, int]:
+        entries = self._fs.get_file_info(self._selector(self._path(path), allow_not_found=True, recursive=True))
+        above = len(self._fs.normalize_path(self._path(path))) + 1
+        return {entry.path[above:]: int(entry.size) if entry.type == self._file else 0 for entry in entries}
+
+    def prune(self, path: str) -> None:
+        """Do nothing: an object store has no folders, only names, and somebody may be writing one with this prefix."""
 
     def move(self, source: str, target: str) -> None:
         own = self._fs.get_file_info(self._path(source))

@@ -49,7 +49,7 @@ class Store:
             if isinstance(error, FileNotFoundError) and not create:
                 raise RequestError(
                     f"There is no storage {self.uri}: no experiment has run there. Name the one that a run wrote to "
-                    "with --storage DIR."
+                    "(its --storage DIR)."
                 ) from None
             raise RequestError(
                 f"The storage {self.uri} cannot be {'written' if create else 'read'} ({error}). Give a folder of "
