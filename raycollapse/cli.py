@@ -155,6 +155,7 @@ def _tell(result: "Result", console: Console) -> None:
         command = f"mlflow ui --backend-store-uri {shlex.quote(result.tracking_uri)}"
         is_server = result.tracking_uri.startswith("http")
         _tell_path(console, "MLflow", result.tracking_uri if is_server else command)
+    _tell_path(console, "Compute", result.compute)
     for label, reason in result.failures.items():
         console.print(f"[red]failed[/red] {escape(f'{label}: {reason}')}", highlight=False, soft_wrap=True)
     if result.failures:

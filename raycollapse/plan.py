@@ -17,10 +17,18 @@ class Plan:
     """What a run of some trials amounts to."""
 
     trials: list[Experiment]
-    num_in_all: Counter[str]
-    """Stages by kind, summed over trials as if each worked alone."""
+    num_users: Counter[tuple[str, str]]
+    """How many of the trials need each stage, by kind and key."""
     shared: dict[tuple[str, str], Stage]
     """The distinct stages, by kind and key."""
+
+    @property
+    def num_in_all(self) -> Counter[str]:
+        """Stages by kind, summed over trials as if each worked alone."""
+        in_all: Counter[str] = Counter()
+        for (kind, _), num in self.num_users.items():
+            in_all[kind] += num
+        return in_all
 
     @property
     def num_shared(self) -> Counter[str]:
@@ -57,10 +65,10 @@ def stages_of(trial: Experiment) -> dict[tuple[str, str], Stage]:
 
 def plan(trials: list[Experiment]) -> Plan:
     """Return the plan of some trials."""
-    in_all: Counter[str] = Counter()
+    num_users: Counter[tuple[str, str]] = Counter()
     shared: dict[tuple[str, str], Stage] = {}
     for trial in trials:
         stages = stages_of(trial)
-        in_all.update(kind for kind, _ in stages)
+        num_users.update(stages.keys())
         shared.update(stages)
-    return Plan(trials, in_all, shared)
+    return Plan(trials, num_users, shared)

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from rich.console import Console
 
 from raycollapse.backend import LocalBackend
+from raycollapse.compute import Compute, compute, there
 from raycollapse.config import Experiment, expand
 from raycollapse.continuation import check_continuation
 from raycollapse.diffusion.conditioning import check_labels
@@ -45,6 +46,8 @@ class Result:
     """Whether any generation of any trial was recorded."""
     tracking_uri: str | None
     """Where MLflow has the results; none if it was not asked for."""
+    compute: Compute
+    """What its stages took, and what was saved."""
 
 
 def run_here(experiment: Experiment, console: Console) -> Result:
@@ -88,6 +91,8 @@ def _run_trials(experiment: Experiment, trials: list[Experiment], store: Store, 
     recorder = open_recorder(experiment, store)
     check_continuation(store, experiment, trials)
     _check_spaces(trials)
+    planned = plan(trials)
+    before = there(planned, store)
     _load_data(store, trials)
     for trial in trials:
         _records(store, trial).write_config(trial.resolved())
@@ -95,23 +100,23 @@ def _run_trials(experiment: Experiment, trials: list[Experiment], store: Store, 
     labels = trial_labels([trial.resolved() for trial in trials])
     keys = [trial.trial_key() for trial in trials]
     names = dict(zip(keys, labels, strict=True))
-    _announce(trials, store, console)
+    _announce(trials, len(planned.shared), len(before), store, console)
     display = display_for(console, names, experiment.num_generations)
     with replaying(recorder, [_records(store, trial) for trial in trials]), display:
         run(trials, store, display)
     reasons = {label: _records(store, trial).read_failure() for label, trial in zip(labels, trials, strict=True)}
     failures = {label: reason for label, reason in reasons.items() if reason is not None}
     has_records = any(_records(store, trial).read() for trial in trials)
-    return Result(experiment, store, failures, has_records, recorder.uri)
+    spent = compute(planned, before, there(planned, store, before))
+    return Result(experiment, store, failures, has_records, recorder.uri, spent)
 
 
-def _announce(trials: list[Experiment], store: Store, console: Console) -> None:
+def _announce(trials: list[Experiment], num_stages: int, num_done: int, store: Store, console: Console) -> None:
     """Say what is about to happen."""
-    first, stages = trials[0], plan(trials).shared
-    num_done = sum(store.find(kind, key) is not None for kind, key in stages)
+    first = trials[0]
     console.print(
         f"{first.name}: {len(trials)} trial(s) of {first.num_generations} generation(s) on {first.device}; "
-        f"{len(stages) - num_done} stages to make, {num_done} are there already. Storage: {store.uri}",
+        f"{num_stages - num_done} stages to make, {num_done} are there already. Storage: {store.uri}",
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
 

@@ -32,6 +32,7 @@ def _table(found: Plan) -> Table:
     table = Table("stage", "in all", "after sharing", title="Plan", title_justify="left")
     for kind, in_all in found.num_in_all.items():
         table.add_row(kind, f"{in_all:,}", f"{found.num_shared[kind]:,}")
+    table.add_row("in all", f"{found.num_in_all.total():,}", f"{found.num_shared.total():,}", style="bold")
     return table
 
 

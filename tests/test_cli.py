@@ -17,6 +17,7 @@ from tiny import TINY, manifests, results, run, tiny
 
 from raycollapse import runner
 from raycollapse.cli import main
+from raycollapse.compute import Compute
 from raycollapse.runner import Result
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
@@ -93,6 +94,7 @@ def test_run_records_and_ends_with_the_table_and_the_figures_path(call: Call, fi
     assert (tmp_path / "here/reports/tiny/figure.png").stat().st_size > 10_000
     assert len(manifests(tmp_path / "here")) > 10
     assert "mlflow" not in out
+    assert "spent on stages made in this run; saved: 0.0 s by stages that were there, 0.0 s by sharing" in out
 
 
 def test_the_same_command_again_resumes_and_a_longer_one_extends(call: Call, file: str, tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_the_mlflow_command_can_be_pasted_into_a_shell_whatever_the_path_holds(
     call: Call, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = f"sqlite:///{tmp_path}/my $HOME results/mlflow.db"
-    done = Result(tiny(tmp_path), Store(str(tmp_path)), failures={}, has_records=False, tracking_uri=uri)
+    done = Result(tiny(tmp_path), Store(str(tmp_path)), {}, has_records=False, tracking_uri=uri, compute=Compute())
     monkeypatch.setattr(runner, "run_here", lambda *arguments: done)
     code, out, _ = call("run", file, "--local")
     assert code == 0

@@ -13,7 +13,7 @@ from raycollapse.config import build
 from raycollapse.errors import RequestError, describe
 from raycollapse.plan import stages_of
 from raycollapse.store import Store
-from raycollapse.store.at_work import AtWork, at_work
+from raycollapse.store.at_work import FOLDER, AtWork, at_work
 from raycollapse.tracking.records import GenerationRecord, TrialRecords, trial_keys
 
 Name = tuple[str, str]
@@ -55,7 +55,7 @@ class References:
         runs = at_work(self._store)
         for run in filter(lambda run: run.is_alive, runs):
             for config in run.trials:
-                self.in_hand |= self._plan(config, 0, f"{run.path}/trials.json")
+                self.in_hand |= self._plan(config, 0, run.path)
         self.runs = {run.path: run for run in runs}
         self.kept |= self.in_hand
         for experiment in self._store.files.children("experiments"):
@@ -144,8 +144,9 @@ def _identity(manifest: str) -> dict[str, Any]:
 
 
 def _untold(store: Store, path: str, reason: str) -> RequestError:
+    is_at_work = path.startswith(f"{FOLDER}/")
+    way_out = "wait for the end of that run" if is_at_work else "remove that folder if its results are not needed"
     return RequestError(
         f"Which stages {store.uri}/{path} refers to cannot be told: {reason}\nSo nothing is removed. Put right what is "
-        "said there (data that have moved, a module that is not in this folder), or remove that folder if its results "
-        "are not needed any more; then clean again."
+        f"said there (data that have moved, a module that is not in this folder), or {way_out}; then clean again."
     )
