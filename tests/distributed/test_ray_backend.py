@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+from ray.exceptions import RayError
 from ray_runs import LONGER, attempts, hashes, kill_below, metrics, run
 from rich.console import Console
 from safetensors.numpy import load_file
@@ -281,6 +282,10 @@ class TestClaims:
         claims = Claims(str(tmp_path))
         claims.take(["a"])
         ray.kill(claims._book, no_restart=True)
+        with pytest.raises(RayError):  # it dies a moment later
+            for _ in range(200):
+                ray.get(claims._book.take.remote("other", []), timeout=30)
+                time.sleep(0.05)
         assert claims.take(["a", "b"]) == {"a", "b"}
         claims.release(["a", "b"])
         assert "perhaps twice" in caplog.text
