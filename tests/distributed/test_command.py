@@ -16,7 +16,8 @@ from raycollapse.errors import RequestError
 COMMAND = [sys.executable, "-c", "from raycollapse.cli import main; main()"]
 OURS = re.compile(
     r"(tiny: \d+ trial\(s\) .*|\[\d/\d\] .*: generation \d of \d, about .* left|Figure: .*|Every value: .*)"
-    r"|(Compute: .*|How each trial was done: .*| paradigm, strategy .*| ─+ | replace, \S+ .*|generation \d .*|.* at last *| *)"
+    r"|(Compute: .*|How each trial was done: .*| paradigm, strategy .*| ─+ | replace, \S+ .*)"
+    r"|(generation \d .*|.* at last *| *)"
 )
 
 
