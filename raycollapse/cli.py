@@ -19,6 +19,7 @@ from raycollapse.errors import RequestError
 
 if TYPE_CHECKING:
     from raycollapse.config import Experiment
+    from raycollapse.report import Report
     from raycollapse.runner import Result
 
 app = typer.Typer(
@@ -110,7 +111,7 @@ def report(
         _tell_path(console, "Every value", judged.csv)
         return
     written = write_report(store, experiments, folder)
-    console.print(written.table)
+    _tell_tables(written, console)
     _tell_path(console, "Figure", written.figure)
     _tell_path(console, "Every value", written.csv)
     _tell_path(console, "How each trial was done", written.protocol)
@@ -147,7 +148,7 @@ def _tell(result: "Result", console: Console) -> None:
     name = result.experiment.name
     if result.has_records:
         written = write_report(result.store, [name], _report_folder(result.store.uri, name))
-        console.print(written.table)
+        _tell_tables(written, console)
         _tell_path(console, "Figure", written.figure)
         _tell_path(console, "Every value", written.csv)
         _tell_path(console, "How each trial was done", written.protocol)
@@ -160,6 +161,16 @@ def _tell(result: "Result", console: Console) -> None:
         console.print(f"[red]failed[/red] {escape(f'{label}: {reason}')}", highlight=False, soft_wrap=True)
     if result.failures:
         console.print("What was finished is kept. To try again and resume, run the same command again.")
+
+
+def _tell_tables(written: "Report", console: Console) -> None:
+    """Print the summary, and what searches have found; the latter's trials are too many for the former."""
+    if written.searches and len(written.searches) == written.values["experiment"].nunique():
+        for name, table in written.searches.items():
+            console.print(f"Search of {name}:", highlight=False)
+            console.print(table)
+    else:
+        console.print(written.table)
 
 
 def _tell_path(console: Console, what: str, path: object) -> None:

@@ -1,8 +1,10 @@
 """What a run has spent, and what it has saved, from the seconds in the manifests of its stages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from raycollapse.plan import Plan
+from raycollapse.config import Experiment
+from raycollapse.plan import plan
 from raycollapse.stages.base import Stage
 from raycollapse.stages.features import FeaturesStage
 from raycollapse.stages.sampling import SampleStage
@@ -55,30 +57,68 @@ class Compute:
         )
 
 
-def there(plan: Plan, store: Store, known: Seconds | None = None) -> Seconds:
-    """Return the seconds of those stages of a plan that are in the store; those known already are not looked up."""
-    seconds = dict(known or {})
-    for name in plan.shared.keys() - seconds.keys():
-        manifest = store.find(*name)
-        if manifest is not None:
-            seconds[name] = manifest.seconds
-    return seconds
+class Ledger:
+    """The stages that the trials of a run need, and which of them were there before the run asked for them.
 
-
-def compute(plan: Plan, before: Seconds, after: Seconds) -> Compute:
-    """Return what the stages of a plan took that are there after a run, given those that were there before it.
-
-    Of a training that was killed and resumed only what followed the last resumption is known.
+    Args:
+        store: where they are kept.
     """
-    made, reused, shared = Spent(), Spent(), Spent()
-    for name, seconds in after.items():
-        one = _spent(plan.shared[name], seconds)
-        made, reused = (made, reused + one) if name in before else (made + one, reused)
-        shared += one * (plan.num_users[name] - 1)
-    return Compute(made, reused, shared)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._plan = plan([])
+        self._there: dict[tuple[str, str], float | None] = {}
+        """The seconds of stages that were there when they were first looked for; none of those that were not."""
+
+    def look(self, trials: list[Experiment]) -> None:
+        """Take note which stages are there, before anything that these trials may share is made."""
+        self._look_for(plan(trials).shared)
+
+    def add(self, trials: list[Experiment]) -> None:
+        """Add trials of the run before they begin."""
+        added = plan(trials)
+        self._look_for(added.shared)
+        self._plan.include(added)
+
+    def _look_for(self, names: Iterable[tuple[str, str]]) -> None:
+        new = [name for name in names if name not in self._there]
+        self._there |= dict.fromkeys(new) | there(self._store, new)
+
+    @property
+    def num_stages(self) -> int:
+        """How many distinct stages the trials need."""
+        return len(self._plan.shared)
+
+    @property
+    def num_there(self) -> int:
+        """How many of them were there."""
+        return sum(self._there[name] is not None for name in self._plan.shared)
+
+    def compute(self) -> Compute:
+        """Return what has been spent and saved by now.
+
+        Of a training that was killed and resumed only what followed the last resumption is known.
+        """
+        reused, shared = Spent(), Spent()
+        before = {name: self._there[name] for name in self._plan.shared}
+        new = there(self._store, [name for name, seconds in before.items() if seconds is None])
+        made = sum((cost(self._plan.shared[name], seconds) for name, seconds in new.items()), Spent())
+        for name, seconds in (before | new).items():
+            if seconds is not None:
+                one = cost(self._plan.shared[name], seconds)
+                reused += Spent() if name in new else one
+                shared += one * (self._plan.num_users[name] - 1)
+        return Compute(made, reused, shared)
 
 
-def _spent(stage: Stage, seconds: float) -> Spent:
+def there(store: Store, names: Iterable[tuple[str, str]]) -> Seconds:
+    """Return the seconds of those stages that are in the store, of the ones named by kind and key."""
+    found = ((name, store.find(*name)) for name in names)
+    return {name: manifest.seconds for name, manifest in found if manifest is not None}
+
+
+def cost(stage: Stage, seconds: float) -> Spent:
+    """Return what a stage that took so long has cost."""
     match stage:
         case TrainStage(device="cuda", num_workers=num):
             return Spent(seconds, seconds * num)

@@ -85,7 +85,7 @@ class Experiment(Config):
     tracking: Tracking = Tracking()
     """Where results are shown."""
     sweep: Sweep | None = None
-    """A grid over fields: one trial for each combination."""
+    """A grid over fields, one trial for each combination; or a search, one for each suggestion."""
 
     unhashed_at_default: ClassVar[frozenset[str]] = frozenset({"start"})
 
@@ -233,19 +233,28 @@ def load(path: Path, assignments: list[str] | None = None) -> Experiment:
     return experiment
 
 
+def trial_at(experiment: Experiment, point: dict[str, Any], source: str) -> Experiment:
+    """Return the trial of a sweep that has these values at these dotted paths."""
+    trial = {key: value for key, value in experiment.resolved().items() if key != "sweep"}
+    for path, value in point.items():
+        trial = set_path(trial, path, value)
+    return build(trial, source)
+
+
 def expand(experiment: Experiment) -> list[Experiment]:
-    """Return the trials: the experiment itself, or one for each point of its grid."""
-    raw = {key: value for key, value in experiment.resolved().items() if key != "sweep"}
-    if experiment.sweep is None:
-        return [build(raw)]
-    trials = []
-    for point in experiment.sweep.points():
-        trial = raw
-        for path, value in point.items():
-            trial = set_path(trial, path, value)
-        trials.append(build(trial, f"sweep.grid {point}"))
+    """Return the trials: the experiment itself, or one for each point of its grid.
+
+    A search makes its trials as it goes: for one, these are trials all over its space, by which it can be checked.
+    """
+    sweep = experiment.sweep
+    if sweep is not None and sweep.search is not None:
+        sweep.search.check_objectives(experiment.metrics)
+        tried = [trial_at(experiment, point, "sweep.search.space") for point in sweep.search.probes()]
+        return list({trial.trial_key(): trial for trial in tried}.values())
+    points = [{}] if sweep is None else sweep.points()
+    trials = [trial_at(experiment, point, f"sweep.grid {point}") for point in points]
     first: dict[str, Any] = {}
-    for built, point in zip(trials, experiment.sweep.points(), strict=True):
+    for built, point in zip(trials, points, strict=True):
         same = first.setdefault(built.trial_key(), point)
         if same is not point:
             raise RequestError(
@@ -253,3 +262,11 @@ def expand(experiment: Experiment) -> list[Experiment]:
                 "Remove one of them."
             )
     return trials
+
+
+def num_trials(experiment: Experiment) -> int:
+    """Return how many trials there will be; of a search, at most."""
+    sweep = experiment.sweep
+    if sweep is None:
+        return 1
+    return sweep.search.num_trials if sweep.search is not None else len(sweep.points())

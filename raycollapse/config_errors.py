@@ -83,7 +83,7 @@ def _place(loc: tuple[int | str, ...], model: type[BaseModel]) -> _Place:
             place = _Place(path, tagged[0], None, tagged[0])
         elif models or _is_mapping(place.annotation):
             path += f".{item}"
-            place = _Place(path, only, None, None)
+            place = _Place(path, only, None, _values_of(place.annotation))
         # anything else is pydantic's name for one branch of a union
     return _Place(path.removeprefix("."), place.owner, place.field, place.annotation)
 
@@ -154,6 +154,13 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _is_mapping(annotation: Any) -> bool:
     return get_origin(annotation) is dict or any(_is_mapping(argument) for argument in get_args(annotation))
+
+
+def _values_of(annotation: Any) -> Any:
+    """Return what the values of a mapping are; none if it is no mapping, or they may be anything."""
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
+    return next((found for argument in get_args(annotation) if (found := _values_of(argument)) is not None), None)
 
 
 def _tag(model: type[BaseModel]) -> Any:

@@ -6,7 +6,8 @@ from raycollapse.config import Experiment, build
 from raycollapse.errors import RequestError
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
-from raycollapse.tracking.trial_configs import Leaves, leaves
+from raycollapse.tracking.searches import read_search
+from raycollapse.tracking.trial_configs import Leaves, flat, leaves
 
 ADDED_TO = ("seed", "data.num_fresh")
 """Fields that may have any value: another one changes nothing that is there."""
@@ -21,7 +22,8 @@ def check_continuation(store: Store, experiment: Experiment, trials: list[Experi
     earlier = [leaves(config) for config in _earlier_configs(store, experiment.name)]
     if not earlier:
         return
-    swept = (*ADDED_TO, *(experiment.sweep.grid if experiment.sweep else ()))
+    _check_search(store, experiment)
+    swept = (*ADDED_TO, *(experiment.sweep.paths if experiment.sweep else ()))
     for trial in trials:
         differences = _differences(leaves(trial.resolved()), earlier, swept)
         if differences:
@@ -30,6 +32,21 @@ def check_continuation(store: Store, experiment: Experiment, trials: list[Experi
                 + "\n".join(f"  {line}" for line in differences)
                 + "\nGive the experiment another name (--set name=...), or put the earlier values back."
             )
+
+
+def _check_search(store: Store, experiment: Experiment) -> None:
+    """Raise RequestError if the search is another than the one that the experiment has results of."""
+    before, now = read_search(store, experiment.name), experiment.sweep and experiment.sweep.search
+    if before is None or not now or before.definition() == now.definition():
+        return
+    told, told_now = flat(before.definition()), flat(now.definition())
+    paths = sorted({path for path in (*told, *told_now) if told.get(path) != told_now.get(path)})
+    raise RequestError(
+        f"{experiment.name} has results in {store.uri} of another search:\n"
+        + "\n".join(f"  {p} was {_written(told.get(p))}, now it is {_written(told_now.get(p))}" for p in paths)
+        + "\nGive the experiment another name (--set name=...), or put the earlier values back. Only num_trials "
+        "and max_hours may change."
+    )
 
 
 def _earlier_configs(store: Store, name: str) -> list[dict[str, Any]]:

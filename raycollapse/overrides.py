@@ -61,6 +61,18 @@ def set_path(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return _set(raw, path, names, value)
 
 
+def value_at(raw: dict[str, Any], path: str) -> Any:
+    """Return the value at a dotted path; none where there is no such field.
+
+    >>> value_at({"training": {"num_steps": 5}}, "training.num_steps")
+    5
+    """
+    value: Any = raw
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def _set(raw: dict[str, Any], path: str, names: list[str], value: Any) -> dict[str, Any]:
     """Set a field below `raw`; `names` are what is left of the whole path."""
     head, *rest = names

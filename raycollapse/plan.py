@@ -35,6 +35,12 @@ class Plan:
         """Distinct stages by kind."""
         return Counter(kind for kind, _ in self.shared)
 
+    def include(self, other: "Plan") -> None:
+        """Add another plan's trials to this one."""
+        self.trials.extend(other.trials)
+        self.num_users.update(other.num_users)
+        self.shared.update(other.shared)
+
 
 class PlanBackend(Backend):
     """Carries nothing out: it notes which stages would be made."""
@@ -71,4 +77,4 @@ def plan(trials: list[Experiment]) -> Plan:
         stages = stages_of(trial)
         num_users.update(stages.keys())
         shared.update(stages)
-    return Plan(trials, num_users, shared)
+    return Plan(list(trials), num_users, shared)

@@ -9,28 +9,29 @@ from typing import Literal, cast
 from rich.console import Console
 
 from raycollapse.backend import LocalBackend
-from raycollapse.compute import Compute, compute, there
-from raycollapse.config import Experiment, expand
+from raycollapse.compute import Compute, Ledger
+from raycollapse.config import Experiment, expand, num_trials
 from raycollapse.continuation import check_continuation
 from raycollapse.diffusion.conditioning import check_labels
 from raycollapse.errors import RequestError, describe
-from raycollapse.plan import plan
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.stages.base import make
 from raycollapse.stages.imagesets import ImageSet
 from raycollapse.stages.real import RealStage
 from raycollapse.store import Manifest, Store
-from raycollapse.store.at_work import announced
+from raycollapse.store.at_work import Announcement, announced
 from raycollapse.store.manifest import canonical_json
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.tracking.replay import replaying
+from raycollapse.tracking.searches import write_search
 from raycollapse.trial import Trial, fresh_stage, given_stage, real_stage
+from raycollapse.trial_source import ListedTrials, TrialSource
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[list[Experiment], Store, Display], None]
+Run = Callable[[TrialSource, Store, Display], None]
 """Runs trials to their end; a failed one leaves its reason in its record."""
 
 
@@ -64,7 +65,7 @@ def run_here(experiment: Experiment, console: Console) -> Result:
 def run_on_ray(experiment: Experiment, console: Console, address: str | None = None) -> Result:
     """Run an experiment on the Ray cluster at `address`, or on one started on this machine for its length."""
     from raycollapse.distributed.cluster import connected
-    from raycollapse.distributed.resources import refusals
+    from raycollapse.distributed.resources import num_concurrent, refusals
     from raycollapse.distributed.sweep import run_sweep
 
     for trial in expand(experiment):  # a mistake in the file is told before a cluster is waited for
@@ -74,55 +75,96 @@ def run_on_ray(experiment: Experiment, console: Console, address: str | None = N
         device: Literal["cpu", "cuda"] = "cuda" if experiment.resources.device == "cuda" else "cpu"
         if experiment.resources.device == "auto":
             device = "cuda" if has_gpu else "cpu"
-        found = refusals([trial.on(device) for trial in expand(experiment)], supply)
+        trials = [trial.on(device) for trial in expand(experiment)]
+        num = num_trials(experiment)
+        found = refusals(trials, supply, num)
         if found:
             raise RequestError("\n".join(found))
-        return _run(experiment, console, device, lambda trials, _, display: run_sweep(trials, supply, display))
+        at_a_time, num_gpus = num_concurrent(trials, supply, num), int(supply.total.gpus)
+
+        def run(source: TrialSource, _: Store, display: Display) -> None:
+            run_sweep(source, at_a_time, num_gpus, display)
+
+        return _run(experiment, console, device, run)
 
 
 def _run(experiment: Experiment, console: Console, device: Literal["cpu", "cuda"], run: Run) -> Result:
     trials = [trial.on(device) for trial in expand(experiment)]
     store = Store(experiment.storage)
-    with announced(store, [trial.resolved() for trial in trials]):
-        return _run_trials(experiment, trials, store, console, run)
+    with announced(store, [trial.resolved() for trial in trials]) as announcement:
+        return _run_trials(experiment, trials, store, announcement, console, run)
 
 
-def _run_trials(experiment: Experiment, trials: list[Experiment], store: Store, console: Console, run: Run) -> Result:
+def _run_trials(
+    experiment: Experiment,
+    trials: list[Experiment],
+    store: Store,
+    announcement: Announcement,
+    console: Console,
+    run: Run,
+) -> Result:
     recorder = open_recorder(experiment, store)
     check_continuation(store, experiment, trials)
     _check_spaces(trials)
-    planned = plan(trials)
-    before = there(planned, store)
+    ledger = Ledger(store)
+    is_search = experiment.sweep is not None and experiment.sweep.search is not None
+    if is_search:
+        ledger.look(trials)  # these only show what there may be; each trial is added when it begins
+    else:
+        ledger.add(trials)
     _load_data(store, trials)
-    for trial in trials:
-        _records(store, trial).write_config(trial.resolved())
-        _records(store, trial).write_failure(None)  # what an earlier run died of is no news of this one
-    labels = trial_labels([trial.resolved() for trial in trials])
-    keys = [trial.trial_key() for trial in trials]
-    names = dict(zip(keys, labels, strict=True))
-    _announce(trials, len(planned.shared), len(before), store, console)
-    display = display_for(console, names, experiment.num_generations)
-    with replaying(recorder, [_records(store, trial) for trial in trials]), display:
-        run(trials, store, display)
-    reasons = {label: _records(store, trial).read_failure() for label, trial in zip(labels, trials, strict=True)}
+    _announce(trials, ledger, store, console, experiment)
+    display = display_for(console, {}, experiment.num_generations, num_trials(experiment))
+    known: list[TrialRecords] = []
+
+    def begin(trial: Experiment, label: str) -> None:
+        if is_search:
+            announcement.add(trial.resolved())
+            ledger.add([trial])
+        records = _records(store, trial)
+        records.write_config(trial.resolved())
+        records.write_failure(None)  # what an earlier run died of is no news of this one
+        display.add(trial.trial_key(), label)
+        known.append(records)
+
+    source = _source(experiment, trials, store, begin)
+    with replaying(recorder, known), display:
+        run(source, store, display)
+    reasons = {display.labels[records.trial_key]: records.read_failure() for records in known}
     failures = {label: reason for label, reason in reasons.items() if reason is not None}
-    has_records = any(_records(store, trial).read() for trial in trials)
-    spent = compute(planned, before, there(planned, store, before))
-    return Result(experiment, store, failures, has_records, recorder.uri, spent)
+    has_records = any(records.read() for records in known)
+    return Result(experiment, store, failures, has_records, recorder.uri, ledger.compute())
 
 
-def _announce(trials: list[Experiment], num_stages: int, num_done: int, store: Store, console: Console) -> None:
+def _source(
+    experiment: Experiment, trials: list[Experiment], store: Store, begin: Callable[[Experiment, str], None]
+) -> TrialSource:
+    """Return where the run gets its trials from; those of a grid all begin at once, a search's in turn."""
+    if experiment.sweep is not None and experiment.sweep.search is not None:
+        from raycollapse.search.study import SearchTrials  # needs Optuna
+
+        write_search(store, experiment)
+        return SearchTrials(experiment, trials[0].device, store, begin)
+    for trial, label in zip(trials, trial_labels([trial.resolved() for trial in trials]), strict=True):
+        begin(trial, label)
+    return ListedTrials(trials)
+
+
+def _announce(trials: list[Experiment], ledger: Ledger, store: Store, console: Console, experiment: Experiment) -> None:
     """Say what is about to happen."""
-    first = trials[0]
+    head = f"{experiment.name}: {num_trials(experiment)} trial(s) of {experiment.num_generations} generation(s)"
+    if experiment.sweep is not None and experiment.sweep.search is not None:
+        what = f"suggested by a search over {', '.join(experiment.sweep.paths)}"
+    else:
+        what = f"{ledger.num_stages - ledger.num_there} stages to make, {ledger.num_there} are there already"
     console.print(
-        f"{first.name}: {len(trials)} trial(s) of {first.num_generations} generation(s) on {first.device}; "
-        f"{num_stages - num_done} stages to make, {num_done} are there already. Storage: {store.uri}",
+        f"{head} on {trials[0].device}; {what}. Storage: {store.uri}",
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
 
 
-def _run_here(trials: list[Experiment], store: Store, display: Display) -> None:
-    for trial in trials:
+def _run_here(source: TrialSource, store: Store, display: Display) -> None:
+    while (trial := source.next_trial()) is not None:
         key, records = trial.trial_key(), _records(store, trial)
 
         try:
@@ -131,6 +173,7 @@ def _run_here(trials: list[Experiment], store: Store, display: Display) -> None:
         except Exception as error:  # noqa: BLE001 (a bug in a strategy of somebody's fails that trial, not the sweep)
             records.write_failure(describe(error))
             display.fail(key, describe(error))
+        source.settle(trial)
 
 
 def _local_device(experiment: Experiment) -> Literal["cpu", "cuda"]:

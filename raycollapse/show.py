@@ -6,9 +6,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from raycollapse.config import Experiment, expand
+from raycollapse.config import Experiment, expand, num_trials
 from raycollapse.errors import RequestError
 from raycollapse.plan import Plan, plan
+from raycollapse.search import Search
 
 
 def show_plan(experiment: Experiment, console: Console, address: str | None) -> None:
@@ -18,14 +19,31 @@ def show_plan(experiment: Experiment, console: Console, address: str | None) -> 
     device = "cuda" if experiment.resources.device == "cuda" else "cpu"
     refusals = _refusals_of_cluster(experiment, address) if address else []
     try:
-        found = plan([trial.on(device) for trial in expand(experiment)])  # type: ignore[arg-type]
+        trials = [trial.on(device) for trial in expand(experiment)]  # type: ignore[arg-type]
+        search = experiment.sweep and experiment.sweep.search
+        found = plan(trials[:1] if search else trials)
     except RequestError as error:
         refusals.append(str(error))
     else:
         console.print(_table(found))
-        console.print(f"{len(found.trials)} trial(s), {experiment.num_generations} generation(s) each", highlight=False)
+        console.print(
+            f"{num_trials(experiment)} trial(s), {experiment.num_generations} generation(s) each", highlight=False
+        )
+        if search:
+            console.print(_told(search), highlight=False, markup=False, soft_wrap=True)
     for refusal in refusals:
         console.print(f"would be refused: {refusal}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _told(search: Search) -> str:
+    """Say what is searched, and that the table above is of one trial."""
+    hours = "" if search.max_hours is None else f", none started after {search.max_hours:g} hours"
+    lines = [f"Search with Optuna (TPE, seed {search.seed}, the first {search.num_random} at random{hours}) over"]
+    for path, own in search.space.items():
+        settings = own.model_dump(exclude={"name"})
+        lines.append(f"  {path}: {own.name} {', '.join(f'{name} {value}' for name, value in settings.items())}")
+    lines.append(f"for {', '.join(f'{way} {name}' for name, way in search.objectives.items())} at the last generation.")
+    return "\n".join([*lines, "The plan is of its first trial; trials share what no searched field comes into."])
 
 
 def _table(found: Plan) -> Table:
@@ -44,4 +62,4 @@ def _refusals_of_cluster(experiment: Experiment, address: str) -> list[str]:
         device: Any = experiment.resources.device
         if device == "auto":
             device = "cuda" if supply.total.gpus >= 1 else "cpu"
-        return refusals([trial.on(device) for trial in expand(experiment)], supply)
+        return refusals([trial.on(device) for trial in expand(experiment)], supply, num_trials(experiment))

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from tiny import manifests, tiny
 
-from raycollapse.compute import Spent, compute
+from raycollapse.compute import Spent, cost
 from raycollapse.config import Experiment, expand
 from raycollapse.plan import plan
 from raycollapse.runner import run_here
@@ -59,7 +59,7 @@ def test_a_gpu_counts_for_as_long_as_it_is_held_and_once_for_each_worker(tmp_pat
         return experiment.model_copy(update={"resources": resources})
 
     found = plan([on_gpu(tiny(tmp_path, num_generations=1))])
-    spent = compute(found, {}, dict.fromkeys(found.shared, 1.0)).made
+    spent = sum((cost(stage, 1.0) for stage in found.shared.values()), Spent())
     num = found.num_shared
     assert isinstance(next(stage for stage in found.shared.values() if stage.kind == "train"), TrainStage)
     assert spent.seconds == num.total()

@@ -146,9 +146,15 @@ def capacity(experiment: Experiment, supply: Supply) -> int:
     return max(1, math.floor(min(trainings, supply.slots(Bundle(driver=DRIVER_SHARE)))))
 
 
-def num_concurrent(trials: Sequence[Experiment], supply: Supply) -> int:
-    """Return how many of a sweep's trials run at a time: as many as would if all were like the most demanding one."""
-    return min(_num_alike(trial, supply, len(trials)) for trial in trials)
+def num_concurrent(trials: Sequence[Experiment], supply: Supply, num_trials: int | None = None) -> int:
+    """Return how many of a sweep's trials run at a time: as many as would if all were like the most demanding one.
+
+    Args:
+        trials: the trials, or, of a search, trials all over its space.
+        supply: what the cluster has.
+        num_trials: how many there will be; none: these.
+    """
+    return min(_num_alike(trial, supply, num_trials or len(trials)) for trial in trials)
 
 
 def _num_alike(experiment: Experiment, supply: Supply, num_trials: int) -> int:
@@ -182,7 +188,7 @@ def preflight(experiment: Experiment, supply: Supply, num_trials: int) -> list[s
     return found or problems(demand_of(experiment, supply, num_trials), supply)
 
 
-def refusals(trials: Sequence[Experiment], supply: Supply) -> list[str]:
-    """Return why some of a sweep's trials cannot run on this cluster, each reason once: a grid may vary resources."""
-    found = (reason for trial in trials for reason in preflight(trial, supply, len(trials)))
+def refusals(trials: Sequence[Experiment], supply: Supply, num_trials: int | None = None) -> list[str]:
+    """Return why some of a sweep's trials cannot run on this cluster, each reason once: a sweep may vary resources."""
+    found = (reason for trial in trials for reason in preflight(trial, supply, num_trials or len(trials)))
     return list(dict.fromkeys(found))

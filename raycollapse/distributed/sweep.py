@@ -12,16 +12,18 @@ from typing import Any
 import ray
 from ray import tune
 from ray.exceptions import RayError, RayTaskError
+from ray.tune.search import Searcher
 
-from raycollapse.config import Experiment
+from raycollapse.config import Experiment, build
 from raycollapse.distributed.board import ANSWER_SECONDS, News, Reading, new_board
 from raycollapse.distributed.ray_backend import RayBackend
-from raycollapse.distributed.resources import DRIVER_SHARE, Supply, num_concurrent
+from raycollapse.distributed.resources import DRIVER_SHARE
 from raycollapse.distributed.workers import collected_warnings, open_store
 from raycollapse.errors import describe
 from raycollapse.progress import Display
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.trial import Trial
+from raycollapse.trial_source import TrialSource
 
 MAX_TRIAL_FAILURES = 5
 """Of one orchestrator, each resumed from the store: losing a node is an ordinary event, an error of a stage is not."""
@@ -35,20 +37,28 @@ SETTINGS = {
 }
 
 
-def run_sweep(trials: list[Experiment], supply: Supply, display: Display) -> None:
-    """Run trials to their end on the connected cluster. A failed one leaves its reason in its record."""
+def run_sweep(source: TrialSource, max_concurrent: int, num_gpus: int, display: Display) -> None:
+    """Run trials to their end on the connected cluster. A failed one leaves its reason in its record.
+
+    Args:
+        source: the trials. The configuration of one lies in its record by the time it is handed out.
+        max_concurrent: how many run at a time.
+        num_gpus: what the cluster has.
+        display: shows how far they are.
+    """
     os.environ.update(SETTINGS)
     # Tune reads metrics from files that the loggers turned off above would write, and says at length that they are not
     # there. That a trial failed we say ourselves.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     board = new_board()
-    trainable = tune.with_parameters(_run_trial, trials=trials, board=board, num_gpus=int(supply.total.gpus))
+    trainable = tune.with_parameters(_run_trial, board=board, num_gpus=num_gpus)
     with tempfile.TemporaryDirectory(prefix="raycollapse-tune-") as scratch, Reading(board, display):
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"driver": DRIVER_SHARE}),
-            param_space={"index": tune.grid_search(list(range(len(trials))))},
             tune_config=tune.TuneConfig(
-                max_concurrent_trials=num_concurrent(trials, supply),
+                search_alg=HandingOut(source),
+                num_samples=-1,  # until there are no more
+                max_concurrent_trials=max_concurrent,
                 reuse_actors=True,  # one process after another costs seconds, and a trial leaves nothing behind
             ),
             run_config=tune.RunConfig(
@@ -59,14 +69,42 @@ def run_sweep(trials: list[Experiment], supply: Supply, display: Display) -> Non
         results: Any = tuner.fit()
         errors = dict.fromkeys(str(result.error) for result in results if result.error is not None)
     if errors:
-        _note_lost(trials, "its orchestrator failed: " + "\n".join(errors), display)
+        _note_lost(source, "its orchestrator failed: " + "\n".join(errors), display)
 
 
-def _run_trial(config: dict[str, Any], trials: list[Experiment], board: Any, num_gpus: int) -> None:
+class HandingOut(Searcher):
+    """Gives Tune its trials one by one, from wherever they come."""
+
+    def __init__(self, source: TrialSource) -> None:
+        super().__init__()
+        self._source = source
+        self._running: dict[str, Experiment] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return where the next trial's configuration is."""
+        trial = self._source.next_trial()
+        if trial is None:
+            return Searcher.FINISHED
+        self._running[trial_id] = trial
+        return {"storage": trial.storage, "name": trial.name, "key": trial.trial_key()}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Take note of the end of a trial."""
+        self._source.settle(self._running.pop(trial_id))
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Save nothing: Tune's state is thrown away."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing, for the same reason: a source may hold what cannot be pickled."""
+        return {}
+
+
+def _run_trial(config: dict[str, Any], board: Any, num_gpus: int) -> None:
     """Orchestrate one trial: run on the cluster by Tune."""
-    experiment = trials[config["index"]]
-    key, store = experiment.trial_key(), open_store(experiment.storage)
-    records = TrialRecords(store, experiment.name, key)
+    key, store = config["key"], open_store(config["storage"])
+    records = TrialRecords(store, config["name"], key)
+    experiment = build(records.read_config() or {}, f"the record of trial {key}")
 
     def tell(generation: int, verb: str) -> None:
         pass_on_warnings()
@@ -101,9 +139,9 @@ def _run_trial(config: dict[str, Any], trials: list[Experiment], board: Any, num
                 ray.get(board.post.remote(), timeout=ANSWER_SECONDS)
 
 
-def _note_lost(trials: list[Experiment], reason: str, display: Display) -> None:
+def _note_lost(source: TrialSource, reason: str, display: Display) -> None:
     """Note as failed the trials that neither ended nor said why: Tune does not always know which they are."""
-    for trial in trials:
+    for trial in source.handed_out:
         records = TrialRecords(open_store(trial.storage), trial.name, trial.trial_key())
         if len(records.read()) < trial.num_generations and records.read_failure() is None:
             records.write_failure(reason)

@@ -36,6 +36,9 @@ class Metric(Member):
     min_num_train: ClassVar[int] = 1
     """The least N it can be computed from."""
 
+    value_names: ClassVar[tuple[str, ...]] = ()
+    """The names that it may yield, so that a search's objectives can be checked beforehand; none: not known."""
+
     features: AnyExtractor | None = None
     """The space to measure in; none: the selection's. In another space names end in `_<space>`."""
 

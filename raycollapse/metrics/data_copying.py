@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,8 @@ class Ct(Metric):
     assumes that train set and held-out points stem from one distribution: from generation 2 on it also shows how far
     the train set has drifted away from real images.
     """
+
+    value_names: ClassVar[tuple[str, ...]] = ("memorization/ct", "memorization/ct_num_cells")
 
     name: Literal["ct"] = "ct"
     num_cells: Annotated[int, Field(ge=1)] = 10

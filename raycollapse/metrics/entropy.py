@@ -64,6 +64,9 @@ class EntropyMetric(Metric):
     """Kozachenko-Leonenko entropy of the train set and of the synthetic set, N points each, in nats."""
 
     min_num_train: ClassVar[int] = 2
+    value_names: ClassVar[tuple[str, ...]] = (
+        "entropy/train_set", "entropy/train_set_at_floor", "entropy/synthetic", "entropy/synthetic_at_floor",
+    )  # fmt: skip
 
     name: Literal["entropy"] = "entropy"
     k: Annotated[int, Field(ge=1)] = 1

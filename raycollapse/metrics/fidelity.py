@@ -102,6 +102,9 @@ class Fidelity(Metric):
     """Precision, recall, density and coverage of N synthetic points against the N real ones."""
 
     min_num_train: ClassVar[int] = 2
+    value_names: ClassVar[tuple[str, ...]] = (
+        "quality/precision", "diversity/recall", "quality/density", "diversity/coverage",
+    )  # fmt: skip
 
     name: Literal["fidelity"] = "fidelity"
     k: Annotated[int, Field(ge=1)] = 5

@@ -51,6 +51,7 @@ class Frechet(Metric):
     """
 
     min_num_train: ClassVar[int] = 2
+    value_names: ClassVar[tuple[str, ...]] = ("quality/fd", "quality/fd_floor", "quality/fd_floor_num")
 
     name: Literal["frechet"] = "frechet"
 
@@ -68,6 +69,7 @@ class Fid(Metric):
     """
 
     min_num_train: ClassVar[int] = 2
+    value_names: ClassVar[tuple[str, ...]] = ("quality/fid", "quality/fid_floor", "quality/fid_floor_num")
 
     name: Literal["fid"] = "fid"
     features: AnyExtractor | None = Inception()

@@ -1,7 +1,7 @@
 """How new the samples are: their distance to what the model was trained on (arXiv 2509.16499, Eq. 2)."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from raycollapse.maths.arrays import Distance
 from raycollapse.maths.neighbours import nearest
@@ -24,6 +24,8 @@ def generalization_score(synthetic: Any, train: Any, *, metric: Distance = "l2")
 
 class Generalization(Metric):
     """The generalization score of N synthetic points against the whole train set of their own generation."""
+
+    value_names: ClassVar[tuple[str, ...]] = ("memorization/generalization_score",)
 
     name: Literal["generalization"] = "generalization"
 

@@ -72,6 +72,9 @@ class Kid(Metric):
     """
 
     min_num_train: ClassVar[int] = 2
+    value_names: ClassVar[tuple[str, ...]] = (
+        "quality/kd", "quality/kd_deviation", "quality/kd_floor", "quality/kd_floor_num",
+    )  # fmt: skip
 
     name: Literal["kid"] = "kid"
     num_subsets: Annotated[int, Field(ge=1)] = 100

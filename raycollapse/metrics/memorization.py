@@ -110,6 +110,10 @@ class GeneralizationRatio(Metric):
     Nothing but the number of held-out points, 0, where there are none.
     """
 
+    value_names: ClassVar[tuple[str, ...]] = (
+        "memorization/generalization_ratio", "memorization/generalization_ratio_num_held_out",
+    )  # fmt: skip
+
     name: Literal["generalization_ratio"] = "generalization_ratio"
 
     def check_request(self, where: str, num_train: int, num_held_out: int) -> None:
@@ -135,6 +139,7 @@ class Authenticity(Metric):
     """The share of authentic ones among N synthetic points, and among up to N held-out ones, to compare with."""
 
     min_num_train: ClassVar[int] = 2
+    value_names: ClassVar[tuple[str, ...]] = ("memorization/authenticity", "memorization/authenticity_held_out")
 
     name: Literal["authenticity"] = "authenticity"
 
@@ -149,6 +154,10 @@ class Authenticity(Metric):
 
 class DuplicatesMetric(Metric):
     """The share of duplicates among N synthetic points, and among up to N held-out ones, to compare with."""
+
+    value_names: ClassVar[tuple[str, ...]] = (
+        "memorization/duplicates", "memorization/duplicates_threshold", "memorization/duplicates_held_out",
+    )  # fmt: skip
 
     name: Literal["duplicates"] = "duplicates"
     threshold: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"

@@ -19,6 +19,10 @@ class Spread(Metric):
     """Covariance trace and mean nearest-neighbour distance of the train set and of the synthetic set, N points each."""
 
     min_num_train: ClassVar[int] = 2
+    value_names: ClassVar[tuple[str, ...]] = (
+        "diversity/covariance_trace_train_set", "diversity/nearest_distance_train_set",
+        "diversity/covariance_trace_synthetic", "diversity/nearest_distance_synthetic",
+    )  # fmt: skip
 
     name: Literal["spread"] = "spread"
 

@@ -1,7 +1,7 @@
 """How many different things a set holds: the Vendi score (Friedman and Dieng 2023)."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,8 @@ def _moments(points: Rows, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
 
 class Vendi(Metric):
     """Vendi score of the train set and of the synthetic set, N points each; a zero vector among them is refused."""
+
+    value_names: ClassVar[tuple[str, ...]] = ("diversity/vendi_train_set", "diversity/vendi_synthetic")
 
     name: Literal["vendi"] = "vendi"
 

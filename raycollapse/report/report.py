@@ -10,6 +10,7 @@ from raycollapse.errors import RequestError
 from raycollapse.report.collect import collect
 from raycollapse.report.figures import draw
 from raycollapse.report.paper import is_like_the_papers
+from raycollapse.report.search import found_by_search, search_markdown, search_table
 from raycollapse.report.tables import markdown, rich_table
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords
@@ -30,6 +31,9 @@ class Report:
     values: "pd.DataFrame"
     """A row for each generation of each trial (see `collect`)."""
 
+    searches: "dict[str, Table]"
+    """What searches have found, for a terminal, by experiment; `search.md` holds all of it."""
+
     @property
     def table(self) -> "Table":
         """The summary for a terminal."""
@@ -37,18 +41,23 @@ class Report:
 
 
 def write_report(store: Store, experiments: Sequence[str], output: Path) -> Report:
-    """Write `figure.png`, `table.md`, `results.csv` and `protocol.json` into a folder.
+    """Write `figure.png`, `table.md`, `results.csv` and `protocol.json` into a folder, and `search.md` of searches.
 
     Raises:
         RequestError: an experiment is not there or has no records yet, or the folder cannot be written.
     """
     values = collect(store, experiments)
     figure, table, csv, protocol = (output / f for f in ("figure.png", "table.md", "results.csv", "protocol.json"))
-    report = Report(figure, table, csv, protocol, values)
+    found = {name: own for name in dict.fromkeys(experiments) if (own := found_by_search(store, name)) is not None}
+    searches = {name: search_table(*own) for name, own in found.items()}
+    report = Report(figure, table, csv, protocol, values, searches)
     try:
         output.mkdir(parents=True, exist_ok=True)
         draw(values, report.figure, _like_the_papers(store, values))
         report.markdown.write_text(markdown(values), encoding="utf-8")
+        if found:
+            told = "\n".join(f"# {name}\n\n{search_markdown(*own)}" for name, own in found.items())
+            (output / "search.md").write_text(told, encoding="utf-8")
         values.to_csv(report.csv, index=False)
         report.protocol.write_text(json.dumps(_protocols(store, values), indent=1) + "\n", encoding="utf-8")
     except OSError as error:

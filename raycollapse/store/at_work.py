@@ -8,7 +8,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,31 +38,55 @@ class AtWork:
         return self.seconds <= EXPIRY_SECONDS
 
 
-@contextmanager
-def announced(store: Store, trials: list[dict[str, Any]]) -> Iterator[None]:
-    """Say in the storage, for as long as the block takes, that trials with these configurations are worked on."""
-    path, stop = f"{FOLDER}/{uuid.uuid4().hex[:12]}", threading.Event()
+class Announcement:
+    """What one run says of itself in the storage: the trials that it works on, and that it lives.
 
-    def beat() -> None:
-        store.write_json(f"{path}/beat.json", {"time": time.time()})
-        if store.files.size(f"{path}/trials.json") is None:  # not written yet; or this machine slept, and was given up
-            store.write_json(f"{path}/trials.json", trials)
+    Args:
+        store: the storage.
+        trials: resolved configurations of the trials that are known so far.
+    """
+
+    def __init__(self, store: Store, trials: Sequence[dict[str, Any]]) -> None:
+        self._store = store
+        self._trials = list(trials)
+        self._lock = threading.Lock()
+        self.path = f"{FOLDER}/{uuid.uuid4().hex[:12]}"
+
+    def add(self, trial: dict[str, Any]) -> None:
+        """Announce one more trial, before its first stage is looked for."""
+        with self._lock:
+            self._trials.append(trial)
+            self._store.write_json(f"{self.path}/trials.json", self._trials)
+
+    def beat(self) -> None:
+        """Say that the run lives."""
+        with self._lock:
+            self._store.write_json(f"{self.path}/beat.json", {"time": time.time()})
+            path = f"{self.path}/trials.json"
+            if self._store.files.size(path) is None:  # not written yet; or this machine slept, and was given up
+                self._store.write_json(path, self._trials)
+
+
+@contextmanager
+def announced(store: Store, trials: Sequence[dict[str, Any]]) -> Iterator[Announcement]:
+    """Say in the storage, for as long as the block takes, that trials with these configurations are worked on."""
+    announcement, stop = Announcement(store, trials), threading.Event()
 
     def keep_beating() -> None:
         while not stop.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):  # the network is away; the next beat may get through
-                beat()
+                announcement.beat()
 
-    beat()
+    announcement.beat()
     thread = threading.Thread(target=keep_beating, daemon=True, name="raycollapse-at-work")
     thread.start()
     try:
-        yield
+        yield announcement
     finally:
         stop.set()
         thread.join()
         with contextlib.suppress(OSError):  # then it expires
-            store.files.remove(path)
+            store.files.remove(announcement.path)
 
 
 def at_work(store: Store) -> list[AtWork]:

@@ -81,7 +81,7 @@ def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     names = _short_names({path for own in differing.values() for path in own})
     written: dict[str, str] = {}
     for key, config in configs.items():
-        extra = [f"{names[path]}={value}" for path, value in differing[key].items()]
+        extra = [f"{names[path]}={_short(value)}" for path, value in differing[key].items()]
         written[key] = ", ".join([config["paradigm"]["name"], config["selection"]["name"], *extra])
     identities = {key: (written[key], config["name"], config["seed"]) for key, config in configs.items()}
     count = Counter(identities.values())
@@ -97,3 +97,12 @@ def _short_names(paths: set[str]) -> dict[str, str]:
     """
     last = [path.rpartition(".")[2] for path in paths]
     return {path: path if last.count(path.rpartition(".")[2]) > 1 else path.rpartition(".")[2] for path in paths}
+
+
+def _short(value: Any) -> str:
+    """Return a value in a label; a search draws numbers of 17 digits, of which four tell them apart.
+
+    >>> _short(0.9123456789), _short(0.95), _short("linear")
+    ('0.9123', '0.95', 'linear')
+    """
+    return f"{value:.4g}" if isinstance(value, float) and len(repr(value)) > 8 else str(value)

@@ -19,7 +19,10 @@ NAMES = {
 
 
 def test_every_generation_records_every_value(tmp_path: Path) -> None:
-    recorded = results(run(tiny(tmp_path, metrics=list(NAMES), selection="keep_all")))
+    own = tiny(tmp_path, metrics=list(NAMES), selection="keep_all")
+    for metric in own.metrics:
+        assert NAMES[metric.name] <= set(metric.value_names), "what a search may name as an objective"
+    recorded = results(run(own))
     assert len(recorded) == 2
     for values in recorded:
         assert set(values) == set().union(*NAMES.values()) | {"selection/real_share"}

@@ -1,0 +1,113 @@
+"""What a search found: its trials, best first, or the trade-off between several objectives, from the records alone."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from raycollapse.overrides import value_at
+from raycollapse.report.rounding import written
+from raycollapse.report.tables import table_line
+from raycollapse.search import Search
+from raycollapse.store import Store
+from raycollapse.tracking.records import TrialRecords, trial_keys
+from raycollapse.tracking.searches import read_search
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MOST_ON_TERMINAL = 10
+BEST = "*"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A trial that is at its last generation."""
+
+    trial_key: str
+    values: tuple[Any, ...]
+    """Of the searched fields, in the order of the space."""
+    objectives: tuple[float, ...]
+    is_best: bool
+    """Whether no other trial is at least as good in every objective and better in one."""
+
+
+def found_by_search(store: Store, experiment: str) -> tuple[Search, list[Found]] | None:
+    """Return an experiment's search and its finished trials: those on the trade-off first, each part by objective.
+
+    None if it ran no search. A trial without a value of some objective is left out.
+    """
+    search = read_search(store, experiment)
+    if search is None:
+        return None
+    rows = []
+    for key in trial_keys(store, experiment):
+        records = TrialRecords(store, experiment, key)
+        config, recorded = records.read_config(), {record.generation: record.metrics for record in records.read()}
+        if config is not None and (last := recorded.get(config["num_generations"])) is not None:
+            objectives = tuple(last.get(name, math.nan) for name in search.objectives)
+            if not any(map(math.isnan, objectives)):
+                rows.append((key, tuple(value_at(config, path) for path in search.space), objectives))
+    signs = [1 if way == "minimise" else -1 for way in search.objectives.values()]
+    costs = [tuple(sign * value for sign, value in zip(signs, row[2], strict=True)) for row in rows]
+    best = trade_off(costs)
+    order = sorted(range(len(rows)), key=lambda index: (index not in best, costs[index]))
+    return search, [Found(*rows[index], is_best=index in best) for index in order]
+
+
+def trade_off(costs: Sequence[tuple[float, ...]]) -> set[int]:
+    """Return which rows no other row dominates (the Pareto front), all costs being better if lower.
+
+    >>> sorted(trade_off([(1.0, 5.0), (2.0, 2.0), (3.0, 3.0), (5.0, 1.0)]))
+    [0, 1, 3]
+    """
+
+    def dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+    return {index for index, own in enumerate(costs) if not any(dominates(other, own) for other in costs)}
+
+
+def search_markdown(search: Search, found: Sequence[Found]) -> str:
+    """Return all trials as Markdown."""
+    heading = _heading(search)
+    lines = [table_line(cells) for cells in [heading, ["--"] * len(heading), *map(_cells, found)]]
+    return "\n".join([*lines, "", _caption(search, found)]) + "\n"
+
+
+def search_table(search: Search, found: Sequence[Found]) -> "Table":
+    """Return the best trials for a terminal; of a trade-off, as many of it as there are."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    num = max(MOST_ON_TERMINAL, sum(row.is_best for row in found))
+    table = Table(box=box.SIMPLE_HEAD, caption=escape(_caption(search, found)), caption_justify="left", pad_edge=False)
+    for name in _heading(search):
+        last = name.rpartition("/")[2].rpartition(".")[
+            2
+        ]  # a terminal has 80 columns; the caption spells out objectives
+        table.add_column(escape(last), overflow="fold")
+    for row in found[:num]:
+        table.add_row(*map(escape, _cells(row)))
+    return table
+
+
+def _heading(search: Search) -> list[str]:
+    return ["", *search.space, *search.objectives, "trial"]
+
+
+def _cells(row: Found) -> list[str]:
+    return [BEST if row.is_best else "", *map(_told, row.values), *map(written, row.objectives), row.trial_key[:6]]
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(_told(own) if name == "name" else f"{name}={_told(own)}" for name, own in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _caption(search: Search, found: Sequence[Found]) -> str:
+    what = "best" if len(search.objectives) == 1 else "on the trade-off: no trial is better in one and as good in all"
+    ways = ", ".join(f"{way} {name}" for name, way in search.objectives.items())
+    return f"{ways}, at the last generation; {len(found)} of {search.num_trials} trials finished; {BEST} {what}"
