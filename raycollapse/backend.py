@@ -21,6 +21,10 @@ class Backend(ABC):
     def run(self, units: Sequence[Unit]) -> None:
         """Return once every stage of every unit is in the store."""
 
+    def has(self, stage: Stage) -> bool:
+        """Return whether a stage is in the store."""
+        return self.store.find(stage.kind, stage.key) is not None
+
     def manifest(self, stage: Stage) -> Manifest:
         """Return the manifest of a stage that `run` has made."""
         found = self.store.find(stage.kind, stage.key)

@@ -72,17 +72,20 @@ class Ledger:
 
     def look(self, trials: list[Experiment]) -> None:
         """Take note which stages are there, before anything that these trials may share is made."""
-        self._look_for(plan(trials).shared)
+        self._look_for(plan(trials, self._store).shared)
 
     def add(self, trials: list[Experiment]) -> None:
         """Add trials of the run before they begin."""
-        added = plan(trials)
+        added = plan(trials, self._store)
         self._look_for(added.shared)
         self._plan.include(added)
 
     def _look_for(self, names: Iterable[tuple[str, str]]) -> None:
         new = [name for name in names if name not in self._there]
         self._there |= dict.fromkeys(new) | there(self._store, new)
+
+    def _is_there(self, stage: Stage) -> bool:
+        return self._store.find(stage.kind, stage.key) is not None
 
     @property
     def num_stages(self) -> int:
@@ -100,7 +103,9 @@ class Ledger:
         Of a training that was killed and resumed only what followed the last resumption is known.
         """
         reused, shared = Spent(), Spent()
-        before = {name: self._there[name] for name in self._plan.shared}
+        if any(stage.kind == "sample" and not self._is_there(stage) for stage in self._plan.shared.values()):
+            self._plan = plan(self._plan.trials, self._store)  # some may have been made with half the batch meanwhile
+        before = {name: self._there.get(name) for name in self._plan.shared}
         new = there(self._store, [name for name, seconds in before.items() if seconds is None])
         made = sum((cost(self._plan.shared[name], seconds) for name, seconds in new.items()), Spent())
         for name, seconds in (before | new).items():

@@ -15,6 +15,10 @@ class DamagedStageError(RuntimeError):
     """A stored file is truncated or altered; its stage has been set aside and has to be made anew."""
 
 
+class HalvedShardError(RuntimeError):
+    """A shard does not fit into memory, as the message says: one with half the batch takes its place."""
+
+
 def describe(error: Exception) -> str:
     """Return an error as text for a person: our own in their words, any other with where it was raised."""
     if isinstance(error, RequestError | StageError | DamagedStageError):

@@ -9,6 +9,7 @@ from raycollapse.config import Experiment
 from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import TrainSet
 from raycollapse.stages.measuring import MeasureStage
+from raycollapse.store import Store
 from raycollapse.trial import Trial
 
 
@@ -43,13 +44,24 @@ class Plan:
 
 
 class PlanBackend(Backend):
-    """Carries nothing out: it notes which stages would be made."""
+    """Carries nothing out: it notes which stages would be made.
 
-    def __init__(self) -> None:
+    Args:
+        store: where it is looked up what has been decided in an earlier run; none: nowhere.
+    """
+
+    def __init__(self, store: Store | None = None) -> None:
         self.stages: dict[tuple[str, str], Stage] = {}
+        self._decided = store
 
     def run(self, units: Sequence[Unit]) -> None:
         self.stages |= {(stage.kind, stage.key): stage for unit in units for stage in unit}
+
+    def has(self, stage: Stage) -> bool:
+        """Return whether a stage is in the store; one that decides how things go on belongs to the plan itself."""
+        found = self._decided is not None and self._decided.find(stage.kind, stage.key) is not None
+        self.stages |= {(stage.kind, stage.key): stage} if found else {}
+        return found
 
 
 class PlannedTrial(Trial):
@@ -62,19 +74,24 @@ class PlannedTrial(Trial):
         pass
 
 
-def stages_of(trial: Experiment) -> dict[tuple[str, str], Stage]:
-    """Return the stages of one trial, in the order they are first needed."""
-    backend = PlanBackend()
+def stages_of(trial: Experiment, store: Store | None = None) -> dict[tuple[str, str], Stage]:
+    """Return the stages of one trial, in the order they are first needed.
+
+    Args:
+        trial: its configuration.
+        store: where shards may be that were made with half the batch for want of memory; none: as if none were.
+    """
+    backend = PlanBackend(store)
     PlannedTrial(trial, backend).run()
     return backend.stages
 
 
-def plan(trials: list[Experiment]) -> Plan:
-    """Return the plan of some trials."""
+def plan(trials: list[Experiment], store: Store | None = None) -> Plan:
+    """Return the plan of some trials, given what a storage knows of them."""
     num_users: Counter[tuple[str, str]] = Counter()
     shared: dict[tuple[str, str], Stage] = {}
     for trial in trials:
-        stages = stages_of(trial)
+        stages = stages_of(trial, store)
         num_users.update(stages.keys())
         shared.update(stages)
     return Plan(list(trials), num_users, shared)

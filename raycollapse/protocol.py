@@ -50,7 +50,7 @@ def protocol(experiment: Experiment, made: Made, earlier: Mapping[str, Json] | N
         "seeds": _seeds(experiment),
         "denoiser": before.get("denoiser") or _denoiser(experiment, trained),
         "training": before.get("training") or _training(experiment, trained),
-        "sampling": _sampling(experiment),
+        "sampling": _sampling(experiment, made.own, before.get("sampling")),
         "features": {space: _features(manifest) for space, manifest in made.features.items()},
         "environments": _environments(made.own, before.get("environments")),
     }
@@ -94,9 +94,14 @@ def _training(experiment: Experiment, trained: Manifest | None) -> Section | Non
     return {**settings, **effective, "num_epochs": num_epochs, **experiment.training.noise_schedule()}
 
 
-def _sampling(experiment: Experiment) -> Section:
+def _sampling(experiment: Experiment, made: Sequence[Manifest], earlier: Json) -> Section:
+    """Return the settings; and where memory was short for some shards, the batches that these were made with."""
     identity = {name: value for name, value in experiment.sampling.identity().items() if name != "code_version"}
-    return {**identity, "guidance_scale": experiment.sampling.guidance_scale, "num_samples": experiment.num_candidates}
+    settings = {"guidance_scale": experiment.sampling.guidance_scale, "num_samples": experiment.num_candidates}
+    before = earlier.get("smaller_batch_sizes", []) if isinstance(earlier, dict) else []
+    sizes = {cast(Section, one.identity["sampling"])["batch_size"] for one in made if one.kind == "sample"}
+    smaller = sorted(cast(set[int], {*cast(list[Json], before), *sizes} - {experiment.sampling.batch_size}))
+    return {**identity, **settings, **({"smaller_batch_sizes": cast(Json, smaller)} if smaller else {})}
 
 
 def _features(manifest: Manifest) -> Section:

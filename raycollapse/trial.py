@@ -10,6 +10,7 @@ from raycollapse.backend import Backend, Unit
 from raycollapse.config import Experiment
 from raycollapse.errors import DamagedStageError
 from raycollapse.features import FeatureExtractor
+from raycollapse.fitting import run_fitting
 from raycollapse.loop import collapse
 from raycollapse.protocol import ENVIRONMENT_OF, Made, protocol
 from raycollapse.schema import Json
@@ -96,10 +97,10 @@ class Trial:
         self.on_progress(generation, "sample")
         num = self.experiment.num_train if is_last else self.experiment.num_candidates
         num_shards = math.ceil(num / self.experiment.sampling.shard_size)
-        stages = [self._sample_stage(snapshot, generation, index) for index in range(num_shards)]
+        asked = [self._sample_stage(snapshot, generation, index) for index in range(num_shards)]
         # In every space for all of them: a train set picks among all, and is measured too.
         spaces = self.experiment.spaces()
-        self.backend.run([(stage, *self._features(stage.shard(), spaces)) for stage in stages])
+        stages = run_fitting(self.backend, asked, lambda stage: (stage, *self._features(stage.shard(), spaces)))
         self._stages |= {f"sample-{stage.index:05d}": stage for stage in stages}
         return ImageSet(tuple(stage.shard() for stage in stages), num, generation)
 

@@ -11,7 +11,7 @@ from raycollapse.stages.given import GivenStage
 from raycollapse.stages.measuring import MeasureStage
 from raycollapse.stages.picturing import PictureStage
 from raycollapse.stages.real import FreshStage, RealStage
-from raycollapse.stages.sampling import SampleStage
+from raycollapse.stages.sampling import HalvingStage, SampleStage
 from raycollapse.stages.selecting import SelectStage
 from raycollapse.stages.shortlisting import ShortlistStage
 from raycollapse.stages.training import TrainStage
@@ -19,7 +19,7 @@ from raycollapse.store import Manifest, Store
 
 STAGES = (
     RealStage, FreshStage, GivenStage, FeaturesStage, TrainStage, SampleStage, SelectStage, ShortlistStage,
-    MeasureStage, PictureStage,
+    MeasureStage, PictureStage, HalvingStage,
 )  # fmt: skip
 KINDS = frozenset({*(stage.kind for stage in STAGES), CHECKPOINT})
 

@@ -12,6 +12,7 @@ from raycollapse.cleaning.stored import Stored
 from raycollapse.config import build
 from raycollapse.errors import RequestError, describe
 from raycollapse.plan import stages_of
+from raycollapse.stages.sampling import HalvingStage
 from raycollapse.store import Store
 from raycollapse.store.at_work import FOLDER, AtWork, at_work
 from raycollapse.tracking.records import GenerationRecord, TrialRecords, trial_keys
@@ -91,12 +92,15 @@ class References:
 
     def _plan(self, config: dict[str, Any], num_generations: int, path: str) -> frozenset[Name]:
         """Return the stages of a configuration, for as many generations as it says, or for these if they are more."""
-        asked = json.dumps(config, sort_keys=True), num_generations
+        halved = self._store.keys(HalvingStage.kind)  # a run at work may add to these, and what it makes then follows
+        asked = json.dumps([config, halved], sort_keys=True), num_generations
         if asked not in self._planned:
             try:
                 trial = build(config)
                 num = max(trial.num_generations, num_generations)
-                self._planned[asked] = frozenset(stages_of(trial.model_copy(update={"num_generations": num})))
+                self._planned[asked] = frozenset(
+                    stages_of(trial.model_copy(update={"num_generations": num}), self._store)
+                )
             except Exception as error:  # a plugin's own code runs, and may raise anything
                 raise _untold(self._store, path, describe(error)) from error
         return self._planned[asked]

@@ -21,3 +21,9 @@ def device_name(device: Device) -> str | None:
 def to_device(value: Tensor, device: torch.device) -> Tensor:
     """Copy from the CPU without waiting for the GPU, as a copy from memory that is not pinned would."""
     return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value
+
+
+def free_unused(device: Device) -> None:
+    """Give back to the GPU what torch keeps of it for later, after memory has run out."""
+    if device == "cuda":
+        torch.cuda.empty_cache()

@@ -10,7 +10,7 @@ import ray.data
 
 from raycollapse.backend import Unit
 from raycollapse.config import Resources
-from raycollapse.distributed.workers import MAX_RETRIES, Outcome, ShardMaker, make_rows, pack, unpack
+from raycollapse.distributed.workers import MAX_RETRIES, ShardMaker, make_rows, pack, settle_all, unpack
 from raycollapse.stages.sampling import SampleStage
 
 
@@ -38,9 +38,7 @@ def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most), **_actor_resources(resources),
             max_restarts=MAX_RETRIES, max_task_retries=MAX_RETRIES,
         )  # fmt: skip
-    outcomes: list[Outcome] = [unpack(row["outcome"]) for row in made.take_all()]
-    for outcome in outcomes:
-        outcome.settle()
+    settle_all([unpack(row["outcome"]) for row in made.take_all()])
 
 
 def _actor_resources(resources: Resources) -> dict[str, Any]:

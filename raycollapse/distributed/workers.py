@@ -5,20 +5,22 @@ layers, and some of them would try again. A lost worker or node is Ray's to rais
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from ray import cloudpickle
 
 from raycollapse.backend import Unit
-from raycollapse.errors import DamagedStageError, RequestError, StageError, describe
+from raycollapse.errors import DamagedStageError, HalvedShardError, RequestError, StageError, describe
 from raycollapse.stages.base import make
 from raycollapse.store import Store
 
-ERRORS: dict[str, type[Exception]] = {error.__name__: error for error in (DamagedStageError, RequestError, StageError)}
+ERRORS: dict[str, type[Exception]] = {
+    error.__name__: error for error in (DamagedStageError, HalvedShardError, RequestError, StageError)
+}
 
 MAX_RETRIES = 4
 """Of work whose process or node was lost. A spot loss is an ordinary event; a plugin that crashes goes on crashing."""
@@ -47,6 +49,14 @@ class Outcome:
             log.warning("%s", warning)
         if self.error is not None:
             raise ERRORS[self.error](self.message)
+
+
+def settle_all(outcomes: Sequence[Outcome]) -> None:
+    """Pass on what all of them warned of, then raise the first error: one that trying again may help comes last."""
+    for outcome in outcomes:
+        replace(outcome, error=None).settle()
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.error == HalvedShardError.__name__):
+        replace(outcome, warnings=[]).settle()
 
 
 class _Collector(logging.Handler):

@@ -9,6 +9,7 @@ import numpy as np
 from raycollapse.data.shards import read_shard
 from raycollapse.errors import StageError
 from raycollapse.features import FeatureExtractor
+from raycollapse.memory import told_what_to_lower
 from raycollapse.schema import Json
 from raycollapse.selection.pool import Features
 from raycollapse.stages.base import Stage, stage_folder
@@ -52,7 +53,12 @@ class FeaturesStage(Stage):
 
     def write(self, store: Store, folder: Path) -> dict[str, Json]:
         images = read_shard(self.shard.path(store)).images
-        with limited_threads(self.threads):
+        told = told_what_to_lower(
+            f"{self.extractor.name}, for {len(images):,} images of {self.shard.file},",
+            "Lower features.batch_size where the extractor has one (its last bits change with it), or "
+            "sampling.shard_size.",
+        )
+        with limited_threads(self.threads), told:
             features = self.extractor.extract(images, self.device)
         if not np.isfinite(features).all():
             raise StageError(

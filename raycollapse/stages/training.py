@@ -10,6 +10,7 @@ from raycollapse.diffusion import Denoiser
 from raycollapse.diffusion.base import Device
 from raycollapse.diffusion.training import Training
 from raycollapse.errors import DamagedStageError
+from raycollapse.memory import told_what_to_lower
 from raycollapse.schema import Json
 from raycollapse.seeds import integer_seed, seed_sequence
 from raycollapse.stages.base import Stage
@@ -66,7 +67,11 @@ class TrainStage(Stage):
 
         seed = integer_seed(seed_sequence(self.seed, self.generation, "train"))
         checkpoints = StageCheckpoints(store, self.key)
-        with limited_threads(self.threads):
+        told = told_what_to_lower(
+            f"training the model of generation {self.generation}",
+            "Lower training.batch_size, which is another model, or use a smaller denoiser or training.precision bf16.",
+        )
+        with limited_threads(self.threads), told:
             loaded = self.train_set.load(store)
             initial = None if self.initial is None else store.folder("train", self.initial)
             return train(

@@ -2,12 +2,17 @@
 
 import logging
 import os
+import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from raycollapse.diffusion import MlpDenoiser
+from raycollapse.features import FeatureExtractor
 from raycollapse.selection import DistributedGreedy, Pool, SelectionStrategy
 from raycollapse.selection.base import TwoRoundStrategy
 
@@ -76,3 +81,49 @@ class MeetingGreedy(TwoRoundStrategy):
 
     def select(self, pool: Pool, num_select: int, rng: np.random.Generator) -> Any:
         return DistributedGreedy(num_shards=self.num_shards).select(pool, num_select, rng)
+
+
+@contextmanager
+def memory_left(num_bytes: int) -> Iterator[None]:
+    """Let this process have so many bytes more than it has, and no more, within the block."""
+    had = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (had + num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+class Hungry(MlpDenoiser):
+    """Takes memory for each image that it samples, which has a gigabyte while a file is there, and all else after."""
+
+    name: str = "plugins:Hungry"
+    short: str
+    """The file."""
+    megabytes: int = 150
+    """For each image; with that 4 at a time fit, and 8 do not."""
+
+    def build(self, shape: tuple[int, ...]) -> Any:
+        import torch
+
+        def take(module: Any, inputs: Any) -> None:
+            if not module.training and Path(self.short).exists():
+                with memory_left(1_000_000_000):
+                    torch.empty(len(inputs[0]), self.megabytes, 1_000_000, dtype=torch.uint8)
+
+        module = super().build(shape)
+        module.register_forward_pre_hook(take)
+        return module
+
+
+class HungryFeatures(FeatureExtractor):
+    """Takes more memory than there is."""
+
+    @property
+    def space(self) -> str:
+        return "hungry"
+
+    def extract(self, images: Any, device: str = "cpu") -> Any:
+        with memory_left(1_000_000_000):
+            return np.ones((len(images), 1_000_000_000), dtype=np.float32)
