@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from raycollapse.errors import RequestError
+from raycollapse.errors import FullDiskError, RequestError
 
 if TYPE_CHECKING:
     from raycollapse.config import Experiment
@@ -192,3 +192,6 @@ def main() -> None:
     except RequestError as error:
         errors.print(f"Error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
+    except FullDiskError as error:
+        errors.print(f"Stopped. {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)

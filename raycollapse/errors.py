@@ -15,12 +15,16 @@ class DamagedStageError(RuntimeError):
     """A stored file is truncated or altered; its stage has been set aside and has to be made anew."""
 
 
+class FullDiskError(OSError):
+    """There is no space where something is to be written: the message says where, and how to free some."""
+
+
 class HalvedShardError(RuntimeError):
     """A shard does not fit into memory, as the message says: one with half the batch takes its place."""
 
 
 def describe(error: Exception) -> str:
     """Return an error as text for a person: our own in their words, any other with where it was raised."""
-    if isinstance(error, RequestError | StageError | DamagedStageError):
+    if isinstance(error, RequestError | StageError | DamagedStageError | FullDiskError):
         return str(error)
     return "".join(traceback.format_exception(error)).rstrip()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, cast
@@ -13,7 +14,7 @@ from raycollapse.compute import Compute, Ledger
 from raycollapse.config import Experiment, expand, num_trials
 from raycollapse.continuation import check_continuation
 from raycollapse.diffusion.conditioning import check_labels
-from raycollapse.errors import RequestError, describe
+from raycollapse.errors import FullDiskError, RequestError, describe
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.stages.base import make
@@ -170,6 +171,10 @@ def _run_here(source: TrialSource, store: Store, display: Display) -> None:
         try:
             Trial(trial, LocalBackend(store), partial(display.show, key)).run()
             records.write_failure(None)
+        except FullDiskError as error:  # the next trial would find it full too
+            with suppress(FullDiskError):
+                records.write_failure(describe(error))
+            raise
         except Exception as error:  # noqa: BLE001 (a bug in a strategy of somebody's fails that trial, not the sweep)
             records.write_failure(describe(error))
             display.fail(key, describe(error))

@@ -19,11 +19,14 @@ from raycollapse.distributed.board import ANSWER_SECONDS, News, Reading, new_boa
 from raycollapse.distributed.ray_backend import RayBackend
 from raycollapse.distributed.resources import DRIVER_SHARE
 from raycollapse.distributed.workers import collected_warnings, open_store
-from raycollapse.errors import describe
+from raycollapse.errors import FullDiskError, describe
 from raycollapse.progress import Display
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.trial import Trial
 from raycollapse.trial_source import TrialSource
+
+FULL_DISK = "full_disk"
+"""The key under which a trial reports that it found the disk full."""
 
 MAX_TRIAL_FAILURES = 5
 """Of one orchestrator, each resumed from the store: losing a node is an ordinary event, an error of a stage is not."""
@@ -40,23 +43,28 @@ SETTINGS = {
 def run_sweep(source: TrialSource, max_concurrent: int, num_gpus: int, display: Display) -> None:
     """Run trials to their end on the connected cluster. A failed one leaves its reason in its record.
 
+    Where a trial finds the disk full no other is begun. Those that are at work go on until they find it full too.
+
     Args:
         source: the trials. The configuration of one lies in its record by the time it is handed out.
         max_concurrent: how many run at a time.
         num_gpus: what the cluster has.
         display: shows how far they are.
+
+    Raises:
+        FullDiskError: a trial could not be finished for want of space.
     """
     os.environ.update(SETTINGS)
     # Tune reads metrics from files that the loggers turned off above would write, and says at length that they are not
     # there. That a trial failed we say ourselves.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    board = new_board()
+    board, handing_out = new_board(), HandingOut(source)
     trainable = tune.with_parameters(_run_trial, board=board, num_gpus=num_gpus)
     with tempfile.TemporaryDirectory(prefix="raycollapse-tune-") as scratch, Reading(board, display):
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"driver": DRIVER_SHARE}),
             tune_config=tune.TuneConfig(
-                search_alg=HandingOut(source),
+                search_alg=handing_out,
                 num_samples=-1,  # until there are no more
                 max_concurrent_trials=max_concurrent,
                 reuse_actors=True,  # one process after another costs seconds, and a trial leaves nothing behind
@@ -68,21 +76,25 @@ def run_sweep(source: TrialSource, max_concurrent: int, num_gpus: int, display: 
         )  # fmt: skip
         results: Any = tuner.fit()
         errors = dict.fromkeys(str(result.error) for result in results if result.error is not None)
+    if handing_out.full_disk is not None:
+        raise FullDiskError(handing_out.full_disk)
     if errors:
         _note_lost(source, "its orchestrator failed: " + "\n".join(errors), display)
 
 
 class HandingOut(Searcher):
-    """Gives Tune its trials one by one, from wherever they come."""
+    """Gives Tune its trials one by one, from wherever they come, until one of them has found the disk full."""
 
     def __init__(self, source: TrialSource) -> None:
         super().__init__()
         self._source = source
+        self.full_disk: str | None = None
+        """What that one said."""
         self._running: dict[str, Experiment] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """Return where the next trial's configuration is."""
-        trial = self._source.next_trial()
+        trial = None if self.full_disk else self._source.next_trial()
         if trial is None:
             return Searcher.FINISHED
         self._running[trial_id] = trial
@@ -90,6 +102,7 @@ class HandingOut(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Take note of the end of a trial."""
+        self.full_disk = self.full_disk or (result or {}).get(FULL_DISK)
         self._source.settle(self._running.pop(trial_id))
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
@@ -117,9 +130,15 @@ def _run_trial(config: dict[str, Any], board: Any, num_gpus: int) -> None:
             board.post.remote(News("warning", key, 0, warnings.pop(0)))
 
     def fail(error: Exception) -> None:
-        reason = describe(error)
-        records.write_failure(reason)
-        board.post.remote(News("failure", key, 0, reason))
+        reason, is_full = describe(error), isinstance(error, FullDiskError)
+        try:
+            records.write_failure(reason)
+        except FullDiskError as full:
+            reason, is_full = describe(full), True
+        if is_full:
+            tune.report({FULL_DISK: reason})
+        else:
+            board.post.remote(News("failure", key, 0, reason))
 
     backend = RayBackend(store, experiment, num_gpus)
     with collected_warnings() as warnings:

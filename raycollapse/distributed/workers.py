@@ -14,12 +14,12 @@ from typing import Any
 from ray import cloudpickle
 
 from raycollapse.backend import Unit
-from raycollapse.errors import DamagedStageError, HalvedShardError, RequestError, StageError, describe
+from raycollapse.errors import DamagedStageError, FullDiskError, HalvedShardError, RequestError, StageError, describe
 from raycollapse.stages.base import make
 from raycollapse.store import Store
 
 ERRORS: dict[str, type[Exception]] = {
-    error.__name__: error for error in (DamagedStageError, HalvedShardError, RequestError, StageError)
+    error.__name__: error for error in (DamagedStageError, FullDiskError, HalvedShardError, RequestError, StageError)
 }
 
 MAX_RETRIES = 4

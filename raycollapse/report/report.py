@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raycollapse.errors import RequestError
 from raycollapse.report.collect import collect
 from raycollapse.report.figures import draw
+from raycollapse.report.folder import writing_to
 from raycollapse.report.paper import is_like_the_papers
 from raycollapse.report.search import found_by_search, search_markdown, search_table
 from raycollapse.report.tables import markdown, rich_table
@@ -45,14 +45,14 @@ def write_report(store: Store, experiments: Sequence[str], output: Path) -> Repo
 
     Raises:
         RequestError: an experiment is not there or has no records yet, or the folder cannot be written.
+        FullDiskError: there is no space left there.
     """
     values = collect(store, experiments)
     figure, table, csv, protocol = (output / f for f in ("figure.png", "table.md", "results.csv", "protocol.json"))
     found = {name: own for name in dict.fromkeys(experiments) if (own := found_by_search(store, name)) is not None}
     searches = {name: search_table(*own) for name, own in found.items()}
     report = Report(figure, table, csv, protocol, values, searches)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
+    with writing_to(output, "The report"):
         draw(values, report.figure, _like_the_papers(store, values))
         report.markdown.write_text(markdown(values), encoding="utf-8")
         if found:
@@ -60,10 +60,6 @@ def write_report(store: Store, experiments: Sequence[str], output: Path) -> Repo
             (output / "search.md").write_text(told, encoding="utf-8")
         values.to_csv(report.csv, index=False)
         report.protocol.write_text(json.dumps(_protocols(store, values), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RequestError(
-            f"The report cannot be written to {output} ({error}). Give a folder with --output."
-        ) from error
     return report
 
 

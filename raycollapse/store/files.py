@@ -1,15 +1,16 @@
-"""Files of a storage, by relative path: on the local disk (temporary name, fsync, rename) or behind a URI."""
+"""Files of a storage, by relative path, and those of one on a disk: temporary name, fsync, rename."""
 
 import os
 import shutil
 import stat
-import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from raycollapse.store.full_disk import told_if_full
 
 
 class Files(ABC):
@@ -61,10 +62,18 @@ class Files(ABC):
 
 
 class LocalFiles(Files):
-    """A folder on a local or shared disk."""
+    """A folder on a local or shared disk.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        advice: how to free space there when the disk is full: a sentence.
+    """
+
+    def __init__(self, root: Path, advice: str | None = None) -> None:
         self.root = root
+        self._advice = advice or (
+            f"Free space on that disk: `raycollapse clean {root}` lists what no experiment in this storage needs."
+        )
 
     def size(self, path: str) -> int | None:
         try:
@@ -77,29 +86,35 @@ class LocalFiles(Files):
         return (self.root / path).read_bytes()
 
     def write(self, path: str, content: bytes) -> None:
-        temporary = self._temporary(path, content)
-        temporary.replace(self.root / path)
-        _fsync(temporary.parent)
+        with told_if_full(self.root / path, self._advice, len(content)):
+            temporary = self._temporary(path, content)
+            temporary.replace(self.root / path)
+            _fsync(temporary.parent)
 
     def create(self, path: str, content: bytes) -> bool:
-        temporary = self._temporary(path, content)
-        try:
-            (self.root / path).hardlink_to(temporary)  # fails if the target exists: the first one wins
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink()
-        _fsync(temporary.parent)
+        with told_if_full(self.root / path, self._advice, len(content)):
+            temporary = self._temporary(path, content)
+            try:
+                (self.root / path).hardlink_to(temporary)  # fails if the target exists: the first one wins
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
+            _fsync(temporary.parent)
         return True
 
     def _temporary(self, path: str, content: bytes) -> Path:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)  # what there is of it takes space that may be the last
+            raise
         return temporary
 
     def children(self, path: str) -> list[str]:
@@ -136,100 +151,16 @@ class LocalFiles(Files):
     @contextmanager
     def writing(self, path: str) -> Iterator[Path]:
         folder = self.root / path
-        while not folder.is_dir():
-            with suppress(FileNotFoundError):  # the folder above was empty until now, and pruned in between
-                folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-        for entry in [*folder.rglob("*"), folder, folder.parent]:
-            _fsync(entry)
+        with told_if_full(folder, self._advice):
+            while not folder.is_dir():
+                with suppress(FileNotFoundError):  # the folder above was empty until now, and pruned in between
+                    folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+            for entry in [*folder.rglob("*"), folder, folder.parent]:
+                _fsync(entry)
 
     def fetch(self, path: str, names: list[str]) -> Path:
         return self.root / path
-
-
-class RemoteFiles(Files):
-    """A bucket or any other place that pyarrow.fs reaches by URI.
-
-    An object appears whole or not at all, so a write needs no temporary name; but there is no first-wins creation, so
-    the last writer of a manifest wins. Since a manifest names its own attempt's files, either outcome is consistent.
-    """
-
-    def __init__(self, uri: str) -> None:
-        from pyarrow import fs
-
-        self._fs, self._root = fs.FileSystem.from_uri(uri)
-        self._not_found = fs.FileType.NotFound
-        self._file = fs.FileType.File
-        self._selector = fs.FileSelector
-        self._cache = Path(tempfile.gettempdir()) / "raycollapse-cache" / uuid.uuid5(uuid.NAMESPACE_URL, uri).hex
-
-    def _path(self, path: str) -> str:
-        return f"{self._root}/{path}"
-
-    def size(self, path: str) -> int | None:
-        info = self._fs.get_file_info(self._path(path))
-        return int(info.size) if info.type == self._file else None
-
-    def read(self, path: str) -> bytes:
-        with self._fs.open_input_stream(self._path(path)) as stream:
-            return bytes(stream.read())
-
-    def write(self, path: str, content: bytes) -> None:
-        self._fs.create_dir(self._path(path).rpartition("/")[0], recursive=True)
-        with self._fs.open_output_stream(self._path(path)) as stream:
-            stream.write(content)
-
-    def create(self, path: str, content: bytes) -> bool:
-        if self.size(path) is not None:
-            return False
-        self.write(path, content)
-        return True
-
-    def children(self, path: str) -> list[str]:
-        entries = self._fs.get_file_info(self._selector(self._path(path), allow_not_found=True))
-        return sorted(entry.base_name for entry in entries)
-
-    def below(self, path: str) -> dict[str, int]:
-        entries = self._fs.get_file_info(self._selector(self._path(path), allow_not_found=True, recursive=True))
-        above = len(self._fs.normalize_path(self._path(path))) + 1
-        return {entry.path[above:]: int(entry.size) if entry.type == self._file else 0 for entry in entries}
-
-    def prune(self, path: str) -> None:
-        """Do nothing: an object store has no folders, only names, and somebody may be writing one with this prefix."""
-
-    def move(self, source: str, target: str) -> None:
-        own = self._fs.get_file_info(self._path(source))
-        below = [] if own.type == self._file else self._fs.get_file_info(self._selector(own.path, recursive=True))
-        for info in [own, *below]:
-            if info.type == self._file:
-                moved = self._path(target) + info.path.removeprefix(own.path)
-                self._fs.create_dir(moved.rpartition("/")[0], recursive=True)
-                self._fs.copy_file(info.path, moved)
-        self.remove(source)
-
-    def remove(self, path: str) -> None:
-        info = self._fs.get_file_info(self._path(path))
-        if info.type == self._file:
-            self._fs.delete_file(info.path)
-        elif info.type != self._not_found:
-            self._fs.delete_dir(info.path)
-
-    @contextmanager
-    def writing(self, path: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="raycollapse-") as scratch:
-            folder = Path(scratch)
-            yield folder
-            for file in sorted(folder.rglob("*")):
-                if file.is_file():
-                    self.write(f"{path}/{file.relative_to(folder).as_posix()}", file.read_bytes())
-
-    def fetch(self, path: str, names: list[str]) -> Path:
-        folder = self._cache / path
-        cache = LocalFiles(folder)
-        for name in names:
-            if cache.size(name) is None:
-                cache.write(name, self.read(f"{path}/{name}"))
-        return folder
 
 
 def _fsync(path: Path) -> None:
@@ -246,4 +177,6 @@ def open_files(uri: str) -> Files:
         return LocalFiles(Path(uri).expanduser().absolute())
     if uri.startswith("file://"):
         return LocalFiles(Path(uri.removeprefix("file://")))
+    from raycollapse.store.remote_files import RemoteFiles  # imports this module
+
     return RemoteFiles(uri)

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from raycollapse.errors import DamagedStageError, RequestError
+from raycollapse.errors import DamagedStageError, FullDiskError, RequestError
 from raycollapse.schema import Json
 from raycollapse.store.files import open_files
 from raycollapse.store.manifest import Manifest, current_hardware, current_versions, describe_files, hash_file
@@ -36,6 +36,7 @@ class Store:
 
     Raises:
         RequestError: the storage cannot be written, or another version of this package laid it out, or it is not there.
+        FullDiskError: there is no space left for it.
     """
 
     def __init__(self, uri: str, create: bool = True) -> None:
@@ -45,6 +46,8 @@ class Store:
             if create:
                 self.files.create("raycollapse.json", json.dumps({"schema": SCHEMA}).encode())
             mark = json.loads(self.files.read("raycollapse.json"))
+        except FullDiskError:
+            raise
         except (OSError, ValueError, NotImplementedError) as error:  # the last: a kind of URI that pyarrow lacks
             if isinstance(error, FileNotFoundError) and not create:
                 raise RequestError(
@@ -136,7 +139,12 @@ class Store:
             versions=current_versions(), hardware=current_hardware(),
             seconds=time.monotonic() - start, timestamp=time.time(),
         )  # fmt: skip
-        if not self.files.create(f"{path}/manifest.json", manifest.model_dump_json(indent=1).encode()):
+        try:
+            is_first = self.files.create(f"{path}/manifest.json", manifest.model_dump_json(indent=1).encode())
+        except FullDiskError:
+            self.files.remove(f"{path}/{attempt}")
+            raise
+        if not is_first:
             self.files.remove(f"{path}/{attempt}")
             winner = self.find(kind, key)
             if winner is None:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raycollapse.errors import RequestError
 from raycollapse.report.claims.finding import Finding
 from raycollapse.report.claims.judging import judge
 from raycollapse.report.claims.tables import claims_listing, claims_markdown, frame_of
 from raycollapse.report.collect import collect
+from raycollapse.report.folder import writing_to
 from raycollapse.store import Store
 
 if TYPE_CHECKING:
@@ -35,15 +35,11 @@ def write_claims(store: Store, experiments: Sequence[str], output: Path) -> Clai
 
     Raises:
         RequestError: an experiment is not there or has no records yet, or the folder cannot be written.
+        FullDiskError: there is no space left there.
     """
     findings = judge(collect(store, experiments))
     report = ClaimsReport(output / "claims.md", output / "claims.csv", findings)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
+    with writing_to(output, "The claims"):
         report.markdown.write_text(claims_markdown(findings), encoding="utf-8")
         frame_of(findings).to_csv(report.csv, index=False)
-    except OSError as error:
-        raise RequestError(
-            f"The claims cannot be written to {output} ({error}). Give a folder with --output."
-        ) from error
     return report
