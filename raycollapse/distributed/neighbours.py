@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ray.exceptions import RayTaskError
 
 from raycollapse.distributed.cluster import supply
-from raycollapse.distributed.workers import MAX_RETRIES
 from raycollapse.errors import RequestError
 from raycollapse.maths.arrays import Distance, Points, as_points
 from raycollapse.maths.neighbours import Neighbours, nearest
@@ -19,6 +18,9 @@ from raycollapse.threads import limited_threads
 
 Shard = Callable[[], Any] | Any
 """(n, d) features, or a function that loads them where the actor runs, so that they pass through no other process."""
+
+MAX_RETRIES = 4
+"""Of an actor whose process or node was lost."""
 
 QUERIES = 4096
 """Queries sent to every actor at once."""

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, WorkerCrashedError
 
 from raycollapse.backend import Backend, Unit
 from raycollapse.config import Experiment
 from raycollapse.distributed.claims import Claims
-from raycollapse.distributed.workers import MAX_RETRIES, Outcome, make_unit
+from raycollapse.distributed.patience import LostError, Patience, told_as_lost
+from raycollapse.distributed.workers import make_unit, settle_all
 from raycollapse.errors import StageError
 from raycollapse.stages.features import FeaturesStage
 from raycollapse.stages.sampling import SampleStage
-from raycollapse.stages.training import TrainStage
+from raycollapse.stages.training import StageCheckpoints, TrainStage
 from raycollapse.store import Store
 
 POLL_SECONDS = 0.25
@@ -26,7 +26,8 @@ MAX_UNSEEN = 3
 class RayBackend(Backend):
     """Makes stages on the cluster that this process is connected to.
 
-    A stage that another trial is making is waited for; this process holds no resource meanwhile.
+    A stage that another trial is making is waited for; this process holds no resource meanwhile. So it is after the
+    loss of a process or node, until the stages are begun again.
     """
 
     def __init__(self, store: Store, experiment: Experiment, num_gpus: int) -> None:
@@ -37,14 +38,21 @@ class RayBackend(Backend):
 
     def run(self, units: Sequence[Unit]) -> None:
         pending, unseen = self._missing(units), Counter[str]()
+        patience, loss = Patience(lambda: self._finished(units)), None
         while pending:
             granted = self._claims.take([_claim_key(unit) for unit in pending])
             # Between the look-up and the claim another trial may have finished: look again before working.
             mine = self._missing([unit for unit in pending if _claim_key(unit) in granted])
             try:
                 self._make(mine)
+            except LostError as error:
+                loss = error
             finally:
                 self._claims.release(list(granted))
+            if loss is not None:
+                patience.lost(loss)
+                pending, loss = self._missing(pending), None
+                continue
             unseen.update(_claim_key(unit) for unit in self._missing(mine))
             self._check_seen(unseen)
             pending = self._missing(pending)
@@ -60,6 +68,16 @@ class RayBackend(Backend):
             return any(self.store.find(stage.kind, stage.key) is None for stage in unit)
 
         return [unit for unit in units if is_missing(unit)]
+
+    def _finished(self, units: Sequence[Unit]) -> set[str]:
+        """Return the names of stages and of trainings' checkpoints that are there."""
+        names = set()
+        for stage in {stage.key: stage for unit in units for stage in unit}.values():
+            if self.has(stage):
+                names.add(stage.key)
+            elif isinstance(stage, TrainStage):
+                names |= {f"{stage.key}/{step}" for step in StageCheckpoints(self.store, stage.key).steps()}
+        return names
 
     def _check_seen(self, unseen: Counter[str]) -> None:
         stage, times = max(unseen.items(), key=lambda item: item[1], default=("", 0))
@@ -79,30 +97,29 @@ class RayBackend(Backend):
                 case TrainStage(num_workers=num) as stage if num > 1:
                     from raycollapse.distributed.training import train_on_workers  # imports Ray Train and torch
 
-                    train_on_workers(self.store.uri, stage).settle()
+                    with told_as_lost(str(stage)):
+                        outcome = train_on_workers(self.store.uri, stage)
+                    outcome.settle()
                 case _:
                     tasks.append((unit, self._start(unit)))
         if shards:
             from raycollapse.distributed.sharding import make_shards  # imports Ray Data
 
-            make_shards(self.store.uri, shards, self._resources, self._num_gpus)
+            with told_as_lost(f"{len(shards)} shards, {shards[0][0]} the first of them,"):
+                outcomes = make_shards(self.store.uri, shards, self._resources, self._num_gpus)
+            settle_all(outcomes)
         for unit, task in tasks:
-            _finish(unit, task)
+            with told_as_lost(str(unit[0])):
+                outcome = ray.get(task)
+            outcome.settle()
 
     def _start(self, unit: Unit) -> Any:
         uses_gpu = isinstance(unit[0], TrainStage) and unit[0].device == "cuda"
         # A GPU task's process ends with it, so that its CUDA context does not keep memory from the next stage.
         where = {"num_cpus": 0, "num_gpus": 1, "max_calls": 1} if uses_gpu else {"num_cpus": self._resources.threads}
-        options = {**where, "max_retries": MAX_RETRIES, "scheduling_strategy": "DEFAULT"}
+        # Not tried again by Ray, which would do that at once, and count: see `patience`.
+        options = {**where, "max_retries": 0, "scheduling_strategy": "DEFAULT"}
         return ray.remote(make_unit).options(**options).remote(self.store.uri, unit)
-
-
-def _finish(unit: Unit, task: Any) -> None:
-    try:
-        outcome: Outcome = ray.get(task)
-    except (WorkerCrashedError, OutOfMemoryError) as error:
-        raise StageError(f"the process that made {unit[0]} died {MAX_RETRIES + 1} times: {error}") from error
-    outcome.settle()
 
 
 def _claim_key(unit: Unit) -> str:

@@ -10,12 +10,16 @@ import ray.data
 
 from raycollapse.backend import Unit
 from raycollapse.config import Resources
-from raycollapse.distributed.workers import MAX_RETRIES, ShardMaker, make_rows, pack, settle_all, unpack
+from raycollapse.distributed.workers import Outcome, ShardMaker, make_rows, pack, unpack
 from raycollapse.stages.sampling import SampleStage
 
+MAX_RETRIES = 1
+"""Of one shard, or one actor, whose process or node was lost: once, so that the others go on meanwhile. What is lost
+again ends the pool, and is begun again with what is left to do: see `patience`."""
 
-def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int) -> None:
-    """Make units in a pool of actors, or in tasks on warm workers; raise the first error that a stage gave.
+
+def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int) -> list[Outcome]:
+    """Make units in a pool of actors, or in tasks on warm workers; tell how each went.
 
     Args:
         uri: the storage.
@@ -38,7 +42,7 @@ def make_shards(uri: str, units: list[Unit], resources: Resources, num_gpus: int
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most), **_actor_resources(resources),
             max_restarts=MAX_RETRIES, max_task_retries=MAX_RETRIES,
         )  # fmt: skip
-    settle_all([unpack(row["outcome"]) for row in made.take_all()])
+    return [unpack(row["outcome"]) for row in made.take_all()]
 
 
 def _actor_resources(resources: Resources) -> dict[str, Any]:

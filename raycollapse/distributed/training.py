@@ -8,27 +8,26 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import WorkerGroupError
 
-from raycollapse.distributed.workers import ERRORS, MAX_RETRIES, Outcome, collected_warnings, open_store
-from raycollapse.errors import StageError
+from raycollapse.distributed.patience import LostError
+from raycollapse.distributed.workers import ERRORS, Outcome, collected_warnings, open_store
 from raycollapse.stages.training import TrainStage
 
 
 def train_on_workers(uri: str, stage: TrainStage) -> Outcome:
     """Train one model on the stage's number of workers and commit it; tell how it went.
 
-    The group is started anew when a worker is lost, and goes on from the latest checkpoint in the store. An error of
-    the stage's own ends it: Ray Train would try that again too, so trying again is done here.
+    An error of the stage's own ends the group. Ray Train would try that again too, so trying again is left to others.
+
+    Raises:
+        LostError: a worker was lost, and the group with it; it goes on from the latest checkpoint in the store.
     """
-    outcome = Outcome()
-    for _ in range(MAX_RETRIES + 1):
-        try:
-            return _train_once(uri, stage)
-        except WorkerGroupError as error:
-            own = [failure for failure in error.worker_failures.values() if type(failure).__name__ in ERRORS]
-            if own:
-                return Outcome.of(own[0])
-            outcome = Outcome(StageError.__name__, f"{stage} failed on its workers {MAX_RETRIES + 1} times: {error}")
-    return outcome
+    try:
+        return _train_once(uri, stage)
+    except WorkerGroupError as error:
+        own = [failure for failure in error.worker_failures.values() if type(failure).__name__ in ERRORS]
+        if own:
+            return Outcome.of(own[0])
+        raise LostError(f"a worker that trained {stage} died ({str(error).splitlines()[0]})") from error
 
 
 def _train_once(uri: str, stage: TrainStage) -> Outcome:

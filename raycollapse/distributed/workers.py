@@ -5,6 +5,7 @@ layers, and some of them would try again. A lost worker or node is Ray's to rais
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,9 +22,6 @@ from raycollapse.store import Store
 ERRORS: dict[str, type[Exception]] = {
     error.__name__: error for error in (DamagedStageError, FullDiskError, HalvedShardError, RequestError, StageError)
 }
-
-MAX_RETRIES = 4
-"""Of work whose process or node was lost. A spot loss is an ordinary event; a plugin that crashes goes on crashing."""
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +93,10 @@ def make_unit(uri: str, unit: Unit) -> Outcome:
                 make(stage, open_store(uri))
         except Exception as error:  # noqa: BLE001 (a bug in a plugin fails its trial, and trying again is of no use)
             outcome = Outcome.of(error)
+        except KeyboardInterrupt:
+            # Ray has cancelled this, because the work beside it was lost. The process must not serve again: it may
+            # have been in the middle of importing a library, and a second import of half of torch is garbage.
+            os._exit(1)
     outcome.warnings = warnings
     return outcome
 

@@ -101,6 +101,10 @@ class StageCheckpoints:
                 log.warning("Falling back to an earlier checkpoint: %s", error)
         return None
 
+    def steps(self) -> list[str]:
+        """Return the names of all that are there, whole or not."""
+        return self._store.keys(self._kind)
+
     def save(self, step: int, write: Callable[[Path], None]) -> None:
         """Commit a checkpoint, then drop the earlier ones."""
 

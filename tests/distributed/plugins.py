@@ -3,6 +3,7 @@
 import logging
 import os
 import resource
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,3 +128,29 @@ class HungryFeatures(FeatureExtractor):
     def extract(self, images: Any, device: str = "cpu") -> Any:
         with memory_left(1_000_000_000):
             return np.ones((len(images), 1_000_000_000), dtype=np.float32)
+
+
+class Mortal(MlpDenoiser):
+    """Its process is killed, while a file is there, in the training step after so many, or when it is sampled from."""
+
+    name: str = "plugins:Mortal"
+    file: str
+    """Each death leaves a letter in it."""
+    num_steps: int | None = None
+    """Training steps that it survives; none: it dies of sampling."""
+
+    def build(self, shape: tuple[int, ...]) -> Any:
+        taken = 0
+
+        def live(module: Any, inputs: Any) -> None:
+            nonlocal taken
+            taken += module.training
+            is_due = not module.training if self.num_steps is None else taken > self.num_steps
+            if is_due and Path(self.file).exists():
+                with Path(self.file).open("a") as file:
+                    file.write("x")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        module = super().build(shape)
+        module.register_forward_pre_hook(live)
+        return module
