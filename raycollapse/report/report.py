@@ -49,14 +49,14 @@ def write_report(store: Store, experiments: Sequence[str], output: Path) -> Repo
     values = collect(store, experiments)
     figure, table, csv, protocol = (output / f for f in ("figure.png", "table.md", "results.csv", "protocol.json"))
     found = {name: own for name in dict.fromkeys(experiments) if (own := found_by_search(store, name)) is not None}
-    searches = {name: search_table(*own) for name, own in found.items()}
+    searches = {name: search_table(own) for name, own in found.items()}
     report = Report(figure, table, csv, protocol, values, searches)
     try:
         output.mkdir(parents=True, exist_ok=True)
         draw(values, report.figure, _like_the_papers(store, values))
         report.markdown.write_text(markdown(values), encoding="utf-8")
         if found:
-            told = "\n".join(f"# {name}\n\n{search_markdown(*own)}" for name, own in found.items())
+            told = "\n".join(f"# {name}\n\n{search_markdown(own)}" for name, own in found.items())
             (output / "search.md").write_text(told, encoding="utf-8")
         values.to_csv(report.csv, index=False)
         report.protocol.write_text(json.dumps(_protocols(store, values), indent=1) + "\n", encoding="utf-8")

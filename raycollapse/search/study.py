@@ -19,7 +19,7 @@ from raycollapse.diffusion.base import Device
 from raycollapse.errors import RequestError
 from raycollapse.search.settings import Search
 from raycollapse.store import Store, content_key
-from raycollapse.tracking.records import TrialRecords
+from raycollapse.tracking.records import GenerationRecord, TrialRecords
 from raycollapse.trial_source import TrialSource
 
 if TYPE_CHECKING:
@@ -119,8 +119,11 @@ class SearchTrials(TrialSource):
         """Tell the study what a trial came to; nothing of one that is not at its end: the next run goes on with it."""
         from optuna.trial import TrialState
 
-        records = TrialRecords(self._store, trial.name, trial.trial_key()).read()
+        own = TrialRecords(self._store, trial.name, trial.trial_key())
+        records, stop = own.read(), own.read_stop()
         last = next((record for record in records if record.generation == trial.num_generations), None)
+        if last is None and stop is not None:
+            self._tell_stopped(trial, records)
         if last is None:
             return
         values = [last.metrics.get(objective, math.nan) for objective in self._search.objectives]
@@ -131,6 +134,22 @@ class SearchTrials(TrialSource):
                 self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
             else:
                 self._study.tell(number, values, skip_if_finished=True)
+
+    def _tell_stopped(self, trial: Experiment, records: list[GenerationRecord]) -> None:
+        """Tell the study that a trial was stopped early: what it had come to by then still says something of its kind.
+
+        Of several objectives Optuna takes no values before the last generation.
+        """
+        from optuna.trial import Trial, TrialState
+
+        objectives = list(self._search.objectives)
+        for number in self._numbers[trial.trial_key()]:
+            frozen = self._study.trials[number]
+            if frozen.state == TrialState.RUNNING and len(objectives) == 1:
+                running = Trial(self._study, frozen._trial_id)
+                for record in records:
+                    running.report(record.metrics.get(objectives[0], math.nan), record.generation)
+            self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
 
 
 def _open_study(experiment: Experiment, search: Search, store: Store) -> "Study":
