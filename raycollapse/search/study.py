@@ -105,12 +105,12 @@ class SearchTrials(TrialSource):
         directions = _directions(self._search)
         copy = optuna.create_study(directions=directions, sampler=sampler)
         copy.add_trials(self._study.trials)
-        drawn = copy.ask({path: own.for_optuna() for path, own in self._search.space.items()})
+        drawn = copy.ask({path: own.for_optuna() for path, own in sorted(self._search.space.items())})
         return _running(drawn.params, drawn.distributions)
 
     def _point(self, number: int) -> dict[str, Any]:
         params = self._study.trials[number].params
-        return {path: own.value(params[path]) for path, own in self._search.space.items()}
+        return {path: own.value(params[path]) for path, own in sorted(self._search.space.items())}
 
     def _told(self, number: int) -> str:
         return ", ".join(f"{path}={_short(value)}" for path, value in self._point(number).items())
@@ -126,10 +126,10 @@ class SearchTrials(TrialSource):
             self._tell_stopped(trial, records)
         if last is None:
             return
-        values = [last.metrics.get(objective, math.nan) for objective in self._search.objectives]
+        values = [last.metrics.get(objective, math.nan) for objective in sorted(self._search.objectives)]
         for number in self._numbers[trial.trial_key()]:
             if any(map(math.isnan, values)):
-                told = dict(zip(self._search.objectives, values, strict=True))
+                told = dict(zip(sorted(self._search.objectives), values, strict=True))
                 log.warning("Trial %d has no value of an objective (%s); the search goes on without it.", number, told)
                 self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
             else:
@@ -181,8 +181,8 @@ def study_folder(experiment: str) -> str:
 
 
 def _directions(search: Search) -> "list[Literal['minimize', 'maximize']]":
-    """Return Optuna's words."""
-    return ["minimize" if direction == "minimise" else "maximize" for direction in search.objectives.values()]
+    """Return Optuna's words, in the order of the names: that in the file, like the order of the space, is no matter."""
+    return ["minimize" if way == "minimise" else "maximize" for _, way in sorted(search.objectives.items())]
 
 
 def _running(params: dict[str, Any], distributions: dict[str, Any]) -> "FrozenTrial":
