@@ -108,12 +108,13 @@ def _heading(search: Search) -> list[str]:
 
 
 def _cells(row: Found) -> list[str]:
-    return [BEST if row.is_best else "", *map(_told, row.values), *map(written, row.objectives), row.trial_key[:6]]
+    return [BEST if row.is_best else "", *map(told, row.values), *map(written, row.objectives), row.trial_key[:6]]
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
+    """Return the value of a searched field for a person; of a member, its name and fields."""
     if isinstance(value, dict):
-        return ", ".join(_told(own) if name == "name" else f"{name}={_told(own)}" for name, own in value.items())
+        return ", ".join(told(own) if name == "name" else f"{name}={told(own)}" for name, own in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
