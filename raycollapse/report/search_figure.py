@@ -91,12 +91,17 @@ def _closest(choices: list[str], recorded: str) -> int:
 
 
 def _set_scale(axes: "Axes", result: SearchResult, column: int) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     choices = _choices(result, column)
     if choices:
         axes.set_xticks(range(len(choices)), [choice[:MOST_CHARACTERS] for choice in choices])
         axes.set_xlim(-0.5, len(choices) - 0.5)
     elif isinstance(list(result.search.space.values())[column], LogUniform):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _label(result: SearchResult, objective: str) -> str:
