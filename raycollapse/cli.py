@@ -157,6 +157,8 @@ def _tell(result: "Result", console: Console) -> None:
         is_server = result.tracking_uri.startswith("http")
         _tell_path(console, "MLflow", result.tracking_uri if is_server else command)
     _tell_path(console, "Compute", result.compute)
+    for label, reason in result.stops.items():
+        console.print(f"stopped early: {label}: {reason}", highlight=False, markup=False, soft_wrap=True)
     for label, reason in result.failures.items():
         console.print(f"[red]failed[/red] {escape(f'{label}: {reason}')}", highlight=False, soft_wrap=True)
     if result.failures:

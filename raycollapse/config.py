@@ -247,8 +247,9 @@ def expand(experiment: Experiment) -> list[Experiment]:
     A search makes its trials as it goes: for one, these are trials all over its space, by which it can be checked.
     """
     sweep = experiment.sweep
+    if sweep is not None:
+        sweep.check_request(experiment.metrics, experiment.num_generations)
     if sweep is not None and sweep.search is not None:
-        sweep.search.check_objectives(experiment.metrics)
         tried = [trial_at(experiment, point, "sweep.search.space") for point in sweep.search.probes()]
         return list({trial.trial_key(): trial for trial in tried}.values())
     points = [{}] if sweep is None else sweep.points()

@@ -42,6 +42,10 @@ class Display(ABC):
         """Take note that a trial has come to `verb` in a generation; `recorded` ends the generation."""
 
     @abstractmethod
+    def stop(self, trial_key: str, reason: str) -> None:
+        """Take note that a trial was stopped early: what it would have had to do is not awaited any more."""
+
+    @abstractmethod
     def fail(self, trial_key: str, reason: str) -> None:
         """Take note that a trial has failed."""
 
@@ -72,6 +76,10 @@ class PlainDisplay(Display):
                 f"about {self.remaining()} left",
                 highlight=False, markup=False,
             )  # fmt: skip
+
+    def stop(self, trial_key: str, reason: str) -> None:
+        self._done[trial_key] = self.num_generations
+        self.console.print(f"{self.labels[trial_key]} stopped early: {reason}", highlight=False, markup=False)
 
     def fail(self, trial_key: str, reason: str) -> None:
         self.console.print(f"{self.labels[trial_key]} failed: {reason}", highlight=False, markup=False)
@@ -112,6 +120,11 @@ class RichDisplay(Display):
         visible = not finished or self._total <= MOST_DONE_SHOWN * self.num_generations
         self._progress.update(self._bars[trial_key], completed=self._done[trial_key], stage=stage, visible=visible)
         self._progress.update(self._all, completed=sum(self._done.values()), stage=f"about {self.remaining()} left")
+
+    def stop(self, trial_key: str, reason: str) -> None:
+        self._done[trial_key] = self.num_generations
+        self._progress.update(self._bars[trial_key], stage=escape(f"stopped early: {reason}"))
+        self._progress.update(self._all, completed=sum(self._done.values()))
 
     def fail(self, trial_key: str, reason: str) -> None:
         last_line = reason.strip().rpartition("\n")[2]  # of a traceback, the line that says what it was

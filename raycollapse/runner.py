@@ -14,9 +14,11 @@ from raycollapse.compute import Compute, Ledger
 from raycollapse.config import Experiment, expand, num_trials
 from raycollapse.continuation import check_continuation
 from raycollapse.diffusion.conditioning import check_labels
+from raycollapse.early_stopping import StoppedEarly, forget_other_rules, stopping
 from raycollapse.errors import FullDiskError, RequestError, describe
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
+from raycollapse.scheduling import Scheduler
 from raycollapse.stages.base import make
 from raycollapse.stages.imagesets import ImageSet
 from raycollapse.stages.real import RealStage
@@ -32,8 +34,8 @@ from raycollapse.trial_source import ListedTrials, TrialSource
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[TrialSource, Store, Display], None]
-"""Runs trials to their end; a failed one leaves its reason in its record."""
+Run = Callable[[TrialSource, Scheduler | None, Store, Display], None]
+"""Runs trials to their end; one that failed or was stopped early leaves the reason in its record."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Result:
     store: Store
     failures: dict[str, str]
     """Label -> reason, of the trials that failed."""
+    stops: dict[str, str]
+    """Label -> reason, of the trials that were stopped early."""
     has_records: bool
     """Whether any generation of any trial was recorded."""
     tracking_uri: str | None
@@ -83,8 +87,8 @@ def run_on_ray(experiment: Experiment, console: Console, address: str | None = N
             raise RequestError("\n".join(found))
         at_a_time, num_gpus = num_concurrent(trials, supply, num), int(supply.total.gpus)
 
-        def run(source: TrialSource, _: Store, display: Display) -> None:
-            run_sweep(source, at_a_time, num_gpus, display)
+        def run(source: TrialSource, scheduler: Scheduler | None, _: Store, display: Display) -> None:
+            run_sweep(source, scheduler, at_a_time, num_gpus, display)
 
         return _run(experiment, console, device, run)
 
@@ -117,6 +121,7 @@ def _run_trials(
     _announce(trials, ledger, store, console, experiment)
     display = display_for(console, {}, experiment.num_generations, num_trials(experiment))
     known: list[TrialRecords] = []
+    scheduler = None if experiment.sweep is None else experiment.sweep.scheduler
 
     def begin(trial: Experiment, label: str) -> None:
         if is_search:
@@ -125,16 +130,18 @@ def _run_trials(
         records = _records(store, trial)
         records.write_config(trial.resolved())
         records.write_failure(None)  # what an earlier run died of is no news of this one
+        forget_other_rules(scheduler, records)
         display.add(trial.trial_key(), label)
         known.append(records)
 
     source = _source(experiment, trials, store, begin)
     with replaying(recorder, known), display:
-        run(source, store, display)
+        run(source, scheduler, store, display)
     reasons = {display.labels[records.trial_key]: records.read_failure() for records in known}
     failures = {label: reason for label, reason in reasons.items() if reason is not None}
+    stops = {display.labels[records.trial_key]: stop.reason for records in known if (stop := records.read_stop())}
     has_records = any(records.read() for records in known)
-    return Result(experiment, store, failures, has_records, recorder.uri, ledger.compute())
+    return Result(experiment, store, failures, stops, has_records, recorder.uri, ledger.compute())
 
 
 def _source(
@@ -157,20 +164,24 @@ def _announce(trials: list[Experiment], ledger: Ledger, store: Store, console: C
     if experiment.sweep is not None and experiment.sweep.search is not None:
         what = f"suggested by a search over {', '.join(experiment.sweep.paths)}"
     else:
-        what = f"{ledger.num_stages - ledger.num_there} stages to make, {ledger.num_there} are there already"
+        at_most = "" if experiment.sweep is None or experiment.sweep.scheduler is None else "at most "
+        what = f"{at_most}{ledger.num_stages - ledger.num_there} stages to make, {ledger.num_there} are there already"
     console.print(
         f"{head} on {trials[0].device}; {what}. Storage: {store.uri}",
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
 
 
-def _run_here(source: TrialSource, store: Store, display: Display) -> None:
+def _run_here(source: TrialSource, scheduler: Scheduler | None, store: Store, display: Display) -> None:
     while (trial := source.next_trial()) is not None:
         key, records = trial.trial_key(), _records(store, trial)
-
+        tell = stopping(partial(display.show, key), scheduler, records, trial.num_generations)
         try:
-            Trial(trial, LocalBackend(store), partial(display.show, key)).run()
+            Trial(trial, LocalBackend(store), tell).run()
             records.write_failure(None)
+        except StoppedEarly as stop:
+            records.write_failure(None)
+            display.stop(key, str(stop))
         except FullDiskError as error:  # the next trial would find it full too
             with suppress(FullDiskError):
                 records.write_failure(describe(error))

@@ -3,14 +3,19 @@
 import itertools
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator, model_validator
 
 from raycollapse.errors import RequestError
 from raycollapse.overrides import parse_assignment
+from raycollapse.scheduling import AnyScheduler
 from raycollapse.schema import Config
 from raycollapse.search import Search
+from raycollapse.search.settings import check_recorded
+
+if TYPE_CHECKING:
+    from raycollapse.metrics import Metric
 
 POPULATION_BASED = {"pbt", "pb2", "population_based_training"}
 
@@ -22,6 +27,8 @@ class Sweep(Config):
     """Dotted path of a field -> the values it takes."""
     search: Search | None = None
     """Fields whose values Optuna suggests, trial after trial."""
+    scheduler: AnyScheduler | None = None
+    """Stops trials early that fall behind the others at the same generation: `asha` or `median`; none: all go on."""
 
     @model_validator(mode="before")
     @classmethod
@@ -71,6 +78,14 @@ class Sweep(Config):
     def paths(self) -> list[str]:
         """The fields that vary."""
         return list(self.search.space if self.search else self.grid or ())
+
+    def check_request(self, metrics: "Sequence[Metric]", num_generations: int) -> None:
+        """Raise RequestError if the sweep goes by a metric that is not recorded, or could never stop a trial."""
+        if self.search is not None:
+            check_recorded(self.search.objectives, metrics, "sweep.search.objectives")
+        if self.scheduler is not None:
+            check_recorded([self.scheduler.metric], metrics, "sweep.scheduler.metric")
+            self.scheduler.check_request(num_generations)
 
     def check_assignments(self, assignments: Sequence[str]) -> None:
         """Raise RequestError if an `a.b=c` assignment sets a field that every trial sets anew: it would do nothing.

@@ -143,7 +143,7 @@ def test_the_mlflow_command_can_be_pasted_into_a_shell_whatever_the_path_holds(
     call: Call, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = f"sqlite:///{tmp_path}/my $HOME results/mlflow.db"
-    done = Result(tiny(tmp_path), Store(str(tmp_path)), {}, has_records=False, tracking_uri=uri, compute=Compute())
+    done = Result(tiny(tmp_path), Store(str(tmp_path)), {}, {}, has_records=False, tracking_uri=uri, compute=Compute())
     monkeypatch.setattr(runner, "run_here", lambda *arguments: done)
     code, out, _ = call("run", file, "--local")
     assert code == 0

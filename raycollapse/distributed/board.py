@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 class News(NamedTuple):
     """What a trial has to tell."""
 
-    kind: Literal["progress", "warning", "failure"]
+    kind: Literal["progress", "warning", "stop", "failure"]
     trial_key: str
     generation: int
     text: str
-    """What is being done in the generation, the warning, or why the trial failed."""
+    """What is being done in the generation, the warning, or why the trial was stopped early or failed."""
 
 
 class Board:
@@ -86,6 +86,8 @@ class Reading:
     def _show(self, news: News) -> None:
         if news.kind == "progress":
             self._display.show(news.trial_key, news.generation, news.text)
+        elif news.kind == "stop":
+            self._display.stop(news.trial_key, news.text)
         elif news.kind == "failure":
             self._display.fail(news.trial_key, news.text)
         elif news.text not in self._told:  # trials that share a storage find the same to warn of

@@ -19,8 +19,10 @@ from raycollapse.distributed.board import ANSWER_SECONDS, News, Reading, new_boa
 from raycollapse.distributed.ray_backend import RayBackend
 from raycollapse.distributed.resources import DRIVER_SHARE
 from raycollapse.distributed.workers import collected_warnings, open_store
+from raycollapse.early_stopping import StoppedEarly, stopping
 from raycollapse.errors import FullDiskError, describe
 from raycollapse.progress import Display
+from raycollapse.scheduling import Scheduler
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.trial import Trial
 from raycollapse.trial_source import TrialSource
@@ -40,13 +42,16 @@ SETTINGS = {
 }
 
 
-def run_sweep(source: TrialSource, max_concurrent: int, num_gpus: int, display: Display) -> None:
+def run_sweep(
+    source: TrialSource, scheduler: Scheduler | None, max_concurrent: int, num_gpus: int, display: Display
+) -> None:
     """Run trials to their end on the connected cluster. A failed one leaves its reason in its record.
 
     Where a trial finds the disk full no other is begun. Those that are at work go on until they find it full too.
 
     Args:
         source: the trials. The configuration of one lies in its record by the time it is handed out.
+        scheduler: stops trials early; none: all run to their last generation.
         max_concurrent: how many run at a time.
         num_gpus: what the cluster has.
         display: shows how far they are.
@@ -59,7 +64,7 @@ def run_sweep(source: TrialSource, max_concurrent: int, num_gpus: int, display: 
     # there. That a trial failed we say ourselves.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     board, handing_out = new_board(), HandingOut(source)
-    trainable = tune.with_parameters(_run_trial, board=board, num_gpus=num_gpus)
+    trainable = tune.with_parameters(_run_trial, scheduler=scheduler, board=board, num_gpus=num_gpus)
     with tempfile.TemporaryDirectory(prefix="raycollapse-tune-") as scratch, Reading(board, display):
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"driver": DRIVER_SHARE}),
@@ -113,7 +118,7 @@ class HandingOut(Searcher):
         return {}
 
 
-def _run_trial(config: dict[str, Any], board: Any, num_gpus: int) -> None:
+def _run_trial(config: dict[str, Any], scheduler: Scheduler | None, board: Any, num_gpus: int) -> None:
     """Orchestrate one trial: run on the cluster by Tune."""
     key, store = config["key"], open_store(config["storage"])
     records = TrialRecords(store, config["name"], key)
@@ -143,8 +148,11 @@ def _run_trial(config: dict[str, Any], board: Any, num_gpus: int) -> None:
     backend = RayBackend(store, experiment, num_gpus)
     with collected_warnings() as warnings:
         try:
-            Trial(experiment, backend, tell).run()
+            Trial(experiment, backend, stopping(tell, scheduler, records, experiment.num_generations)).run()
             records.write_failure(None)
+        except StoppedEarly as stop:
+            records.write_failure(None)
+            board.post.remote(News("stop", key, 0, str(stop)))
         except RayError as error:
             if not isinstance(error, RayTaskError):
                 raise  # a lost worker or node: Tune starts the trial again, and the store resumes it
@@ -162,6 +170,7 @@ def _note_lost(source: TrialSource, reason: str, display: Display) -> None:
     """Note as failed the trials that neither ended nor said why: Tune does not always know which they are."""
     for trial in source.handed_out:
         records = TrialRecords(open_store(trial.storage), trial.name, trial.trial_key())
-        if len(records.read()) < trial.num_generations and records.read_failure() is None:
+        is_over = len(records.read()) >= trial.num_generations or records.read_stop() is not None
+        if not is_over and records.read_failure() is None:
             records.write_failure(reason)
             display.fail(trial.trial_key(), reason)

@@ -11,6 +11,7 @@ from raycollapse.report.figures import draw
 from raycollapse.report.folder import writing_to
 from raycollapse.report.paper import is_like_the_papers
 from raycollapse.report.search import found_by_search, search_markdown, search_table
+from raycollapse.report.search_figure import draw_search
 from raycollapse.report.tables import markdown, rich_table
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords
@@ -41,7 +42,8 @@ class Report:
 
 
 def write_report(store: Store, experiments: Sequence[str], output: Path) -> Report:
-    """Write `figure.png`, `table.md`, `results.csv` and `protocol.json` into a folder, and `search.md` of searches.
+    """Write `figure.png`, `table.md`, `results.csv` and `protocol.json` into a folder, and of searches `search.md` and
+    `search-NAME.png`.
 
     Raises:
         RequestError: an experiment is not there or has no records yet, or the folder cannot be written.
@@ -50,14 +52,17 @@ def write_report(store: Store, experiments: Sequence[str], output: Path) -> Repo
     values = collect(store, experiments)
     figure, table, csv, protocol = (output / f for f in ("figure.png", "table.md", "results.csv", "protocol.json"))
     found = {name: own for name in dict.fromkeys(experiments) if (own := found_by_search(store, name)) is not None}
-    searches = {name: search_table(*own) for name, own in found.items()}
+    searches = {name: search_table(own) for name, own in found.items()}
     report = Report(figure, table, csv, protocol, values, searches)
     with writing_to(output, "The report"):
         draw(values, report.figure, _like_the_papers(store, values))
         report.markdown.write_text(markdown(values), encoding="utf-8")
         if found:
-            told = "\n".join(f"# {name}\n\n{search_markdown(*own)}" for name, own in found.items())
+            told = "\n".join(f"# {name}\n\n{search_markdown(own)}" for name, own in found.items())
             (output / "search.md").write_text(told, encoding="utf-8")
+        for name, own in found.items():
+            if own.found:
+                draw_search(own, output / f"search-{name}.png")
         values.to_csv(report.csv, index=False)
         report.protocol.write_text(json.dumps(_protocols(store, values), indent=1) + "\n", encoding="utf-8")
     return report

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raycollapse.overrides import value_at
 from raycollapse.report.rounding import written
@@ -32,15 +32,25 @@ class Found:
     """Whether no other trial is at least as good in every objective and better in one."""
 
 
-def found_by_search(store: Store, experiment: str) -> tuple[Search, list[Found]] | None:
-    """Return an experiment's search and its finished trials: those on the trade-off first, each part by objective.
+class SearchResult(NamedTuple):
+    """What has come of a search."""
+
+    search: Search
+    found: list[Found]
+    """Its finished trials: those on the trade-off first, each part by objective."""
+    num_stopped: int
+    """How many more were stopped early."""
+
+
+def found_by_search(store: Store, experiment: str) -> SearchResult | None:
+    """Return an experiment's search and what has come of it.
 
     None if it ran no search. A trial without a value of some objective is left out.
     """
     search = read_search(store, experiment)
     if search is None:
         return None
-    rows = []
+    rows, num_stopped = [], 0
     for key in trial_keys(store, experiment):
         records = TrialRecords(store, experiment, key)
         config, recorded = records.read_config(), {record.generation: record.metrics for record in records.read()}
@@ -48,11 +58,13 @@ def found_by_search(store: Store, experiment: str) -> tuple[Search, list[Found]]
             objectives = tuple(last.get(name, math.nan) for name in search.objectives)
             if not any(map(math.isnan, objectives)):
                 rows.append((key, tuple(value_at(config, path) for path in search.space), objectives))
+        elif records.read_stop() is not None:
+            num_stopped += 1
     signs = [1 if way == "minimise" else -1 for way in search.objectives.values()]
     costs = [tuple(sign * value for sign, value in zip(signs, row[2], strict=True)) for row in rows]
     best = trade_off(costs)
     order = sorted(range(len(rows)), key=lambda index: (index not in best, costs[index]))
-    return search, [Found(*rows[index], is_best=index in best) for index in order]
+    return SearchResult(search, [Found(*rows[index], is_best=index in best) for index in order], num_stopped)
 
 
 def trade_off(costs: Sequence[tuple[float, ...]]) -> set[int]:
@@ -68,27 +80,25 @@ def trade_off(costs: Sequence[tuple[float, ...]]) -> set[int]:
     return {index for index, own in enumerate(costs) if not any(dominates(other, own) for other in costs)}
 
 
-def search_markdown(search: Search, found: Sequence[Found]) -> str:
+def search_markdown(result: SearchResult) -> str:
     """Return all trials as Markdown."""
-    heading = _heading(search)
-    lines = [table_line(cells) for cells in [heading, ["--"] * len(heading), *map(_cells, found)]]
-    return "\n".join([*lines, "", _caption(search, found)]) + "\n"
+    heading = _heading(result.search)
+    lines = [table_line(cells) for cells in [heading, ["--"] * len(heading), *map(_cells, result.found)]]
+    return "\n".join([*lines, "", _caption(result)]) + "\n"
 
 
-def search_table(search: Search, found: Sequence[Found]) -> "Table":
+def search_table(result: SearchResult) -> "Table":
     """Return the best trials for a terminal; of a trade-off, as many of it as there are."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    num = max(MOST_ON_TERMINAL, sum(row.is_best for row in found))
-    table = Table(box=box.SIMPLE_HEAD, caption=escape(_caption(search, found)), caption_justify="left", pad_edge=False)
-    for name in _heading(search):
-        last = name.rpartition("/")[2].rpartition(".")[
-            2
-        ]  # a terminal has 80 columns; the caption spells out objectives
+    num = max(MOST_ON_TERMINAL, sum(row.is_best for row in result.found))
+    table = Table(box=box.SIMPLE_HEAD, caption=escape(_caption(result)), caption_justify="left", pad_edge=False)
+    for name in _heading(result.search):
+        last = name.rpartition("/")[2].rpartition(".")[2]  # a terminal has 80 columns; the caption spells it out
         table.add_column(escape(last), overflow="fold")
-    for row in found[:num]:
+    for row in result.found[:num]:
         table.add_row(*map(escape, _cells(row)))
     return table
 
@@ -98,16 +108,20 @@ def _heading(search: Search) -> list[str]:
 
 
 def _cells(row: Found) -> list[str]:
-    return [BEST if row.is_best else "", *map(_told, row.values), *map(written, row.objectives), row.trial_key[:6]]
+    return [BEST if row.is_best else "", *map(told, row.values), *map(written, row.objectives), row.trial_key[:6]]
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
+    """Return the value of a searched field for a person; of a member, its name and fields."""
     if isinstance(value, dict):
-        return ", ".join(_told(own) if name == "name" else f"{name}={_told(own)}" for name, own in value.items())
+        return ", ".join(told(own) if name == "name" else f"{name}={told(own)}" for name, own in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _caption(search: Search, found: Sequence[Found]) -> str:
+def _caption(result: SearchResult) -> str:
+    search = result.search
+    stopped = f", {result.num_stopped} stopped early" if result.num_stopped else ""
     what = "best" if len(search.objectives) == 1 else "on the trade-off: no trial is better in one and as good in all"
     ways = ", ".join(f"{way} {name}" for name, way in search.objectives.items())
-    return f"{ways}, at the last generation; {len(found)} of {search.num_trials} trials finished; {BEST} {what}"
+    finished = f"{len(result.found)} of {search.num_trials} trials finished{stopped}"
+    return f"{ways}, at the last generation; {finished}; {BEST} {what}"

@@ -1,7 +1,7 @@
 """What a search is asked for: the fields and their ranges, the objectives, the budgets."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -59,19 +59,20 @@ class Search(Config):
         kept: dict[str, Json] = self.model_dump(mode="json", exclude={"num_trials", "max_hours"})
         return kept
 
-    def check_objectives(self, metrics: "Sequence[Metric]") -> None:
-        """Raise RequestError if an objective is nothing that these metrics record.
 
-        What a metric of another package records is not known beforehand, unless its class says so.
-        """
-        if not all(metric.value_names for metric in metrics):
-            return
-        recorded = [name + metric.suffix for metric in metrics for name in metric.value_names]
-        for objective in self.objectives:
-            if objective not in (*recorded, *ALWAYS_RECORDED):
-                close = difflib.get_close_matches(objective, [*recorded, *ALWAYS_RECORDED], n=1)
-                meant = f" Did you mean {close[0]}?" if close else ""
-                raise RequestError(
-                    f"sweep.search.objectives names {objective}, which this experiment does not record.{meant} Its "
-                    f"metrics record: {', '.join(recorded) or 'nothing'}. Name one of these, or add a metric."
-                )
+def check_recorded(names: Iterable[str], metrics: "Sequence[Metric]", path: str) -> None:
+    """Raise RequestError if something named at a path of the configuration is nothing that these metrics record.
+
+    What a metric of another package records is not known beforehand, unless its class says so.
+    """
+    if not all(metric.value_names for metric in metrics):
+        return
+    recorded = [value + metric.suffix for metric in metrics for value in metric.value_names]
+    for name in names:
+        if name not in (*recorded, *ALWAYS_RECORDED):
+            close = difflib.get_close_matches(name, [*recorded, *ALWAYS_RECORDED], n=1)
+            meant = f" Did you mean {close[0]}?" if close else ""
+            raise RequestError(
+                f"{path} names {name}, which this experiment does not record.{meant} Its "
+                f"metrics record: {', '.join(recorded) or 'nothing'}. Name one of these, or add a metric."
+            )

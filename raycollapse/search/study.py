@@ -19,7 +19,7 @@ from raycollapse.diffusion.base import Device
 from raycollapse.errors import RequestError
 from raycollapse.search.settings import Search
 from raycollapse.store import Store, content_key
-from raycollapse.tracking.records import TrialRecords
+from raycollapse.tracking.records import GenerationRecord, TrialRecords
 from raycollapse.trial_source import TrialSource
 
 if TYPE_CHECKING:
@@ -105,12 +105,12 @@ class SearchTrials(TrialSource):
         directions = _directions(self._search)
         copy = optuna.create_study(directions=directions, sampler=sampler)
         copy.add_trials(self._study.trials)
-        drawn = copy.ask({path: own.for_optuna() for path, own in self._search.space.items()})
+        drawn = copy.ask({path: own.for_optuna() for path, own in sorted(self._search.space.items())})
         return _running(drawn.params, drawn.distributions)
 
     def _point(self, number: int) -> dict[str, Any]:
         params = self._study.trials[number].params
-        return {path: own.value(params[path]) for path, own in self._search.space.items()}
+        return {path: own.value(params[path]) for path, own in sorted(self._search.space.items())}
 
     def _told(self, number: int) -> str:
         return ", ".join(f"{path}={_short(value)}" for path, value in self._point(number).items())
@@ -119,18 +119,37 @@ class SearchTrials(TrialSource):
         """Tell the study what a trial came to; nothing of one that is not at its end: the next run goes on with it."""
         from optuna.trial import TrialState
 
-        records = TrialRecords(self._store, trial.name, trial.trial_key()).read()
+        own = TrialRecords(self._store, trial.name, trial.trial_key())
+        records, stop = own.read(), own.read_stop()
         last = next((record for record in records if record.generation == trial.num_generations), None)
+        if last is None and stop is not None:
+            self._tell_stopped(trial, records)
         if last is None:
             return
-        values = [last.metrics.get(objective, math.nan) for objective in self._search.objectives]
+        values = [last.metrics.get(objective, math.nan) for objective in sorted(self._search.objectives)]
         for number in self._numbers[trial.trial_key()]:
             if any(map(math.isnan, values)):
-                told = dict(zip(self._search.objectives, values, strict=True))
+                told = dict(zip(sorted(self._search.objectives), values, strict=True))
                 log.warning("Trial %d has no value of an objective (%s); the search goes on without it.", number, told)
                 self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
             else:
                 self._study.tell(number, values, skip_if_finished=True)
+
+    def _tell_stopped(self, trial: Experiment, records: list[GenerationRecord]) -> None:
+        """Tell the study that a trial was stopped early: what it had come to by then still says something of its kind.
+
+        Of several objectives Optuna takes no values before the last generation.
+        """
+        from optuna.trial import Trial, TrialState
+
+        objectives = list(self._search.objectives)
+        for number in self._numbers[trial.trial_key()]:
+            frozen = self._study.trials[number]
+            if frozen.state == TrialState.RUNNING and len(objectives) == 1:
+                running = Trial(self._study, frozen._trial_id)
+                for record in records:
+                    running.report(record.metrics.get(objectives[0], math.nan), record.generation)
+            self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
 
 
 def _open_study(experiment: Experiment, search: Search, store: Store) -> "Study":
@@ -162,8 +181,8 @@ def study_folder(experiment: str) -> str:
 
 
 def _directions(search: Search) -> "list[Literal['minimize', 'maximize']]":
-    """Return Optuna's words."""
-    return ["minimize" if direction == "minimise" else "maximize" for direction in search.objectives.values()]
+    """Return Optuna's words, in the order of the names: that in the file, like the order of the space, is no matter."""
+    return ["minimize" if way == "minimise" else "maximize" for _, way in sorted(search.objectives.items())]
 
 
 def _running(params: dict[str, Any], distributions: dict[str, Any]) -> "FrozenTrial":

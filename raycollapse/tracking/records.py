@@ -37,6 +37,18 @@ class GenerationRecord(BaseModel):
         return {name: value if abs(value) < float("inf") else str(value) for name, value in metrics.items()}
 
 
+class Stop(BaseModel):
+    """That a scheduler has stopped a trial."""
+
+    model_config = ConfigDict(frozen=True)
+
+    generation: int
+    """The last one that was made."""
+    reason: str
+    rule: dict[str, Json]
+    """The scheduler's settings: with others the verdict does not hold."""
+
+
 class TrialRecords:
     """`<storage>/experiments/<experiment>/<trial_key>/`: `config.json`, `protocol.json`, `records.jsonl`, and more.
 
@@ -126,6 +138,18 @@ class TrialRecords:
             self.store.files.remove(f"{self.path}/failure.json")
         else:
             self.store.write_json(f"{self.path}/failure.json", {"reason": reason})
+
+    def read_stop(self) -> Stop | None:
+        """Return at which generation this trial was stopped early, and why; none if it was not."""
+        stop = self.store.read_json(f"{self.path}/stop.json")
+        return None if stop is None else Stop.model_validate(stop)
+
+    def write_stop(self, stop: Stop | None) -> None:
+        """Note that this trial was stopped early, or forget it."""
+        if stop is None:
+            self.store.files.remove(f"{self.path}/stop.json")
+        else:
+            self.store.write_json(f"{self.path}/stop.json", stop.model_dump(mode="json"))
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,7 @@ from raycollapse.tracking.run_contents import learn
 from raycollapse.tracking.stage_files import read_stage_file
 
 FAILURE_TAG = "raycollapse.failure"
+STOP_TAG = "raycollapse.stopped_early"
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ class TrialRun:
         if FAILURE_TAG in self._tags:
             status = "FAILED"
         else:
-            status = "FINISHED" if len(self._replayed) >= self._num_generations else "KILLED"
+            is_over = len(self._replayed) >= self._num_generations or STOP_TAG in self._tags
+            status = "FINISHED" if is_over else "KILLED"
         last = max((record.timestamp for record in self._replayed.values()), default=time.time())
         session.server.end(self._run_id, status, milliseconds(last if status == "FINISHED" else time.time()))
         return status
@@ -91,8 +93,9 @@ class TrialRun:
         tags |= projection.protocol_tags(self.trial.read_protocol())
         if session.parent is not None:
             tags["mlflow.parentRunId"] = session.parent
-        failure = self.trial.read_failure()
-        return tags if failure is None else {**tags, FAILURE_TAG: failure[:MAX_TAG]}
+        failure, stop = self.trial.read_failure(), self.trial.read_stop()
+        tags |= {} if failure is None else {FAILURE_TAG: failure[:MAX_TAG]}
+        return tags | ({} if stop is None else {STOP_TAG: stop.reason[:MAX_TAG]})
 
     def _noted(self, record: GenerationRecord) -> dict[str, str]:
         """Return what was logged first of a generation."""
@@ -138,8 +141,9 @@ class TrialRun:
         if points or self._params or changed:
             session.server.log(self._run_id, points, self._params, changed)
         self._params = {}
-        if FAILURE_TAG in self._tags and FAILURE_TAG not in tags:
-            session.server.delete_tag(self._run_id, FAILURE_TAG)
+        for tag in (FAILURE_TAG, STOP_TAG):
+            if tag in self._tags and tag not in tags:
+                session.server.delete_tag(self._run_id, tag)
         self._tags = tags
 
     def _upload(self, session: Session, record: GenerationRecord, name: str, stage: str) -> None:

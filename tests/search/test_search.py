@@ -16,6 +16,7 @@ from raycollapse.plan import stages_of
 from raycollapse.progress import PlainDisplay
 from raycollapse.report import write_report
 from raycollapse.report.search import Found, found_by_search
+from raycollapse.report.search_figure import _place, draw_search
 from raycollapse.runner import Result, run_here
 from raycollapse.store import Store
 from raycollapse.store.at_work import at_work
@@ -105,6 +106,9 @@ def test_several_objectives_give_a_trade_off_in_the_report(tmp_path: Path) -> No
     report = write_report(Store(str(tmp_path)), ["tiny"], tmp_path / "report")
     assert list(report.searches) == ["tiny"]
     assert "| selection.decay |" in (tmp_path / "report" / "search.md").read_text()
+    picture = (tmp_path / "report" / "search-tiny.png").read_bytes()
+    write_report(Store(str(tmp_path)), ["tiny"], tmp_path / "report")
+    assert picture.startswith(b"\x89PNG") and (tmp_path / "report" / "search-tiny.png").read_bytes() == picture
 
 
 def test_each_trial_is_announced_before_its_first_stage_is_looked_for(
@@ -149,6 +153,10 @@ def test_a_choice_that_comes_again_is_not_run_again(tmp_path: Path) -> None:
     space = {"selection": {"name": "choice", "values": ["uniform", {"name": "greedy"}]}}
     assert not run(searched(tmp_path, 6, space=space)).failures
     assert len(keys(tmp_path)) == 2
+    result = found_by_search(Store(str(tmp_path)), "tiny")
+    assert result is not None
+    assert sorted(_place(result, 0, one.values[0]) for one in result.found) == [0.0, 1.0]
+    draw_search(result, tmp_path / "search.png")
 
 
 def test_a_suggestion_that_the_configuration_refuses_counts_as_failed_and_the_search_goes_on(
