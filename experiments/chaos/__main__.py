@@ -9,6 +9,7 @@ on a file system of its own, which is filled; otherwise that disturbance is skip
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,8 @@ def main() -> int:
     asked = parser.parse_args()
     work = asked.work or Path(tempfile.mkdtemp(prefix="raycollapse-chaos-"))
     start = time.monotonic()
+    for name in (signal.SIGINT, signal.SIGTERM):  # end what was started; in the background a shell has SIGINT ignored
+        signal.signal(name, lambda number, _: sys.exit(128 + number))
 
     def say(line: str) -> None:
         print(f"[{time.monotonic() - start:6.1f} s] {line}", flush=True)

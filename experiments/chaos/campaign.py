@@ -25,6 +25,8 @@ LIMIT = 300.0
 """Seconds in which a run that nothing disturbs has to end."""
 MAX_RESUMES = 6
 """Undisturbed runs that a round may need to be done: one, unless damage is found that no run has read."""
+MAX_FAILURES = 60
+"""Runs, one after the other, that may end in error because of what is broken before the next disturbance."""
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Campaign:
         self._file = work / "chaos.yaml"
         self._file.write_text(yaml.safe_dump(SWEEP))
         (work / "runs").mkdir()
-        self._num_runs = 0
+        self._runs: list[Driver] = []
         self._broken: dict[Disturbance, float] = {}
         """What has to be put right, and when, in seconds of the monotonic clock."""
         self._server, self._disk = Server(work / "mlflow"), Disk(work / "disk")
@@ -76,6 +78,8 @@ class Campaign:
 
     def close(self) -> None:
         """End whatever was started."""
+        if self._runs and self._runs[-1].exit_code is None:
+            self._runs[-1].kill()
         self._server.kill()
         if self._cluster is not None:
             self._cluster.shutdown()
@@ -105,17 +109,20 @@ class Campaign:
         outcome = Outcome(self._disk.folder / name, self._server.uri, name)
         driver = self._driver(outcome, "--address", self._cluster.address)
         scene = Scene(self._cluster, self._server, self._disk, outcome.storage, driver)
-        while self.tally.struck.total() < kills and scene.driver.exit_code != 0:
+        failures = 0
+        while self.tally.struck.total() < kills and scene.driver.exit_code != 0 and failures < MAX_FAILURES:
             if scene.driver.exit_code is not None:
+                failures += 1
                 self._resume(scene, outcome)
             wait_for_a_moment(scene.driver, outcome.storage, self._rng, lambda: self._put_right_what_is_due(scene))
             if scene.driver.exit_code is None:
                 self._disturb(next(kinds), scene)
+                failures = 0
         found = self._settle(scene, outcome) or differences(outcome, undisturbed)
         self.tally.differences += [f"{name}: {line}" for line in found]
         self._say(f"{name}: {f'{len(found)} differences' if found else 'equal to the undisturbed run'}")
         if found:
-            shutil.copytree(outcome.storage, self._work / name)
+            shutil.copytree(outcome.storage, self._work / name, dirs_exist_ok=True)
         shutil.rmtree(outcome.storage)
 
     def _disturb(self, kind: Disturbance, scene: Scene) -> None:
@@ -124,7 +131,7 @@ class Campaign:
             return
         self.tally.struck[kind.name] += 1
         self._broken[kind] = time.monotonic() + self._rng.uniform(*kind.seconds)
-        self._say(f"{self.tally.struck.total()}. {kind.name}: {hit}")
+        self._say(f"{self.tally.struck.total()}. {kind.name}: {hit} (run {len(self._runs)})")
 
     def _put_right_what_is_due(self, scene: Scene, is_due: bool = False) -> None:
         for kind, due in list(self._broken.items()):
@@ -154,10 +161,9 @@ class Campaign:
         scene.driver = self._driver(outcome, "--address", scene.cluster.address)
 
     def _driver(self, outcome: Outcome, *where: str) -> Driver:
-        self._num_runs += 1
         arguments = [
             str(self._file), "--storage", str(outcome.storage), "--set", f"tracking.mlflow_uri={outcome.mlflow}",
             "--set", f"tracking.mlflow_experiment={outcome.experiment}", *where,
         ]  # fmt: skip
-        self._say(f"run {self._num_runs}")
-        return Driver(arguments, self._work / "runs" / f"{self._num_runs:04d}.log")
+        self._runs.append(Driver(arguments, self._work / "runs" / f"{len(self._runs) + 1:04d}.log"))
+        return self._runs[-1]

@@ -11,6 +11,9 @@ os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 from ray.cluster_utils import Cluster
 
+AGENTS = ("DashboardAgent", "RuntimeEnvAgent")
+"""Parts of a raylet, which dies with them: they count as the node, not as workers."""
+
 HEALTH = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500}
 """A lost node is missed after seconds; Ray's own defaults take a quarter of a minute."""
 
@@ -57,8 +60,9 @@ class TwoNodes:
                 title = " ".join(child.cmdline())
             except psutil.Error:  # it has ended
                 continue
-            if title.startswith("ray::") and not title.startswith("ray::IDLE"):
-                found.append((child.pid, title.removeprefix("ray::").split("(")[0].strip()))
+            name = title.removeprefix("ray::").split("(")[0].strip()
+            if title.startswith("ray::") and name not in ("IDLE", *AGENTS):
+                found.append((child.pid, name))
         return sorted(found)
 
     def shutdown(self) -> None:
