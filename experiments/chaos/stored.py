@@ -4,7 +4,8 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-ATTEMPT_KINDS = {"checkpoint": "checkpoint", "sample": "images", "real": "images", "train": "snapshot"}
+NAMES = {"checkpoint": "checkpoint", "real": "images", "sample": "images", "train": "snapshot"}
+"""What the files of a kind of stage are; of any other a result."""
 
 
 def stored_files(storage: Path) -> dict[str, list[Path]]:
@@ -19,9 +20,9 @@ def stored_files(storage: Path) -> dict[str, list[Path]]:
             continue
         found["manifest"].append(manifest)
         kind = manifest.relative_to(storage / "stages").parts[0]
-        found[ATTEMPT_KINDS.get(kind, "result")] += _files_of(manifest)
+        found[NAMES.get(kind, "result")] += _files_of(manifest)
     found["records"] = sorted(storage.glob("experiments/*/*/records.jsonl"))
-    found["notes"] = sorted(storage.glob("experiments/*/*/*.json"))
+    found["note"] = sorted(storage.glob("experiments/**/*.json"))
     return {what: files for what, files in sorted(found.items()) if files}
 
 
