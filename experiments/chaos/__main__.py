@@ -42,7 +42,9 @@ def main() -> int:
     if tally.differences:
         print(*tally.differences, f"Everything lies in {work}.", sep="\n")
         return 1
-    if asked.work is None:
+    if tally.tracebacks:
+        print("Runs that printed a traceback, which nobody should see:", *tally.tracebacks, sep="\n")
+    elif asked.work is None:
         shutil.rmtree(work)
     return 0
 

@@ -1,11 +1,10 @@
 """The loop: run, disturb, resume, again and again; and at the end of each round compare."""
 
-import itertools
 import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,18 +61,19 @@ class Campaign:
         self._broken: dict[Disturbance, float] = {}
         """What has to be put right, and when, in seconds of the monotonic clock."""
         self._server, self._disk = Server(work / "mlflow"), Disk(work / "disk")
+        self._kinds = self._possible()
+        self._turn: list[Disturbance] = []
+        """The kinds that have yet to come in this turn."""
         self._cluster: TwoNodes | None = None
-        self._start = time.monotonic()
 
     def run(self, kills: int) -> Tally:
         """Disturb so many times, over as many rounds as that takes, and compare each of them."""
-        kinds = self._kinds()
         self._server.start()
         self._server.wait_until_it_answers()
         undisturbed = self._undisturbed()
         self._cluster = TwoNodes()
         while self.tally.struck.total() < kills and not self.tally.differences:
-            self._round(kinds, kills, undisturbed)
+            self._round(kills, undisturbed)
         return self.tally
 
     def close(self) -> None:
@@ -85,13 +85,12 @@ class Campaign:
             self._cluster.shutdown()
         self._disk.remove()
 
-    def _kinds(self) -> Iterator[Disturbance]:
-        """Return the kinds to come, each once before any comes again."""
-        kinds = list(DISTURBANCES)
-        if self._disk.refusal is not None:
-            kinds = [kind for kind in kinds if not isinstance(kind, FillDisk)]
-            self._say(f"Skipped: {FillDisk.name}. A file system for them cannot be mounted ({self._disk.refusal}).")
-        return itertools.chain.from_iterable(self._rng.sample(kinds, len(kinds)) for _ in itertools.count())
+    def _possible(self) -> list[Disturbance]:
+        """Return the kinds of disturbance that there can be on this machine."""
+        if self._disk.refusal is None:
+            return list(DISTURBANCES)
+        self._say(f"Skipped: {FillDisk.name}. A file system for them cannot be mounted ({self._disk.refusal}).")
+        return [kind for kind in DISTURBANCES if not isinstance(kind, FillDisk)]
 
     def _undisturbed(self) -> Outcome:
         """Run the sweep without a cluster and without disturbance."""
@@ -102,7 +101,7 @@ class Campaign:
         self._say("undisturbed run: done")
         return outcome
 
-    def _round(self, kinds: Iterator[Disturbance], kills: int, undisturbed: Outcome) -> None:
+    def _round(self, kills: int, undisturbed: Outcome) -> None:
         assert self._cluster is not None
         self.tally.rounds += 1
         name = f"round-{self.tally.rounds:03d}"
@@ -116,7 +115,7 @@ class Campaign:
                 self._resume(scene, outcome)
             wait_for_a_moment(scene.driver, outcome.storage, self._rng, lambda: self._put_right_what_is_due(scene))
             if scene.driver.exit_code is None:
-                self._disturb(next(kinds), scene)
+                self._disturb(scene)
                 failures = 0
         found = self._settle(scene, outcome) or differences(outcome, undisturbed)
         self.tally.differences += [f"{name}: {line}" for line in found]
@@ -125,13 +124,17 @@ class Campaign:
             shutil.copytree(outcome.storage, self._work / name, dirs_exist_ok=True)
         shutil.rmtree(outcome.storage)
 
-    def _disturb(self, kind: Disturbance, scene: Scene) -> None:
-        hit = kind.strike(scene, self._rng)
-        if hit is None:
-            return
-        self.tally.struck[kind.name] += 1
-        self._broken[kind] = time.monotonic() + self._rng.uniform(*kind.seconds)
-        self._say(f"{self.tally.struck.total()}. {kind.name}: {hit} (run {len(self._runs)})")
+    def _disturb(self, scene: Scene) -> None:
+        """Do the next thing for which there is something to hit; each kind has its turn before any comes again."""
+        self._turn = self._turn or self._rng.sample(self._kinds, len(self._kinds))
+        for kind in self._turn:
+            hit = kind.strike(scene, self._rng)
+            if hit is not None:
+                self._turn.remove(kind)
+                self.tally.struck[kind.name] += 1
+                self._broken[kind] = time.monotonic() + self._rng.uniform(*kind.seconds)
+                self._say(f"{self.tally.struck.total()}. {kind.name}: {hit} (run {len(self._runs)})")
+                return
 
     def _put_right_what_is_due(self, scene: Scene, is_due: bool = False) -> None:
         for kind, due in list(self._broken.items()):

@@ -5,12 +5,6 @@ import secrets
 
 import psutil
 
-# Before Ray is imported, which reads it once: only children of this process may use the cluster.
-os.environ["RAY_AUTH_MODE"] = "token"
-os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-
-from ray.cluster_utils import Cluster
-
 AGENTS = ("DashboardAgent", "RuntimeEnvAgent")
 """Parts of a raylet, which dies with them: they count as the node, not as workers."""
 
@@ -25,6 +19,10 @@ class TwoNodes:
     """
 
     def __init__(self) -> None:
+        if "RAY_AUTH_MODE" not in os.environ:  # before Ray is imported: only children of this process may use it
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        from ray.cluster_utils import Cluster
+
         self._cluster = Cluster(
             initialize_head=True,
             head_node_args={
@@ -67,4 +65,4 @@ class TwoNodes:
 
     def shutdown(self) -> None:
         """End it."""
-        self._cluster.shutdown()
+        self._cluster.shutdown()  # type: ignore[no-untyped-call]
