@@ -7,10 +7,12 @@ from pathlib import Path
 
 from .driver import Driver
 
-KINDS = ("train", "checkpoint", "sample", "features", "select", "measure", "picture")
+KINDS = (None, "train", "checkpoint", "sample", "features", "select", "measure", "picture")
+"""Of stages; none: any time."""
+LONGEST_PAUSE = 10.0
+"""Seconds without a disturbance, so that a run gets somewhere before the next."""
 LONGEST_WAIT = 6.0
-LONGEST_DELAY = 4.0
-"""Seconds."""
+"""Seconds to wait for a stage that may never be begun."""
 
 
 def wait_for_a_moment(driver: Driver, storage: Path, rng: random.Random, tick: Callable[[], None]) -> None:
@@ -31,13 +33,12 @@ def wait_for_a_moment(driver: Driver, storage: Path, rng: random.Random, tick: C
 
     if rng.random() < 0.85:  # else it may be starting up, or looking at what is there
         wait(lambda: driver.is_at_work, float("inf"))
-    if rng.random() < 0.3:
-        wait(lambda: False, rng.uniform(0.0, LONGEST_DELAY))
-        return
+    wait(lambda: False, rng.uniform(0.0, LONGEST_PAUSE))
     kind = rng.choice(KINDS)
-    begun = _num_begun(storage, kind)
-    wait(lambda: _num_begun(storage, kind) > begun, LONGEST_WAIT)
-    wait(lambda: False, rng.uniform(0.0, 0.5))
+    if kind is not None:
+        begun = _num_begun(storage, kind)
+        wait(lambda: _num_begun(storage, kind) > begun, LONGEST_WAIT)
+        wait(lambda: False, rng.uniform(0.0, 0.5))
 
 
 def _num_begun(storage: Path, kind: str) -> int:

@@ -12,7 +12,7 @@ SWEEP: dict[str, Any] = {
     "training": {
         "num_steps": 400, "warmup_steps": 1, "batch_size": 16, "learning_rate": 1.0e-3, "checkpoint_steps": 50,
     },
-    "sampling": {"scheduler": "ddim", "num_steps": 50, "shard_size": 16, "batch_size": 16},
+    "sampling": {"scheduler": "ddim", "num_steps": 50, "shard_size": 32, "batch_size": 32},
     "features": "pixels",
     "metrics": ["entropy", "generalization", "frechet", "spread"],
     "resources": {"device": "cpu"},
