@@ -9,7 +9,7 @@ from .driver import Driver
 
 KINDS = (None, "train", "checkpoint", "sample", "features", "select", "measure", "picture")
 """Of stages; none: any time."""
-LONGEST_PAUSE = 10.0
+LONGEST_PAUSE = 6.0
 """Seconds without a disturbance, so that a run gets somewhere before the next."""
 LONGEST_WAIT = 6.0
 """Seconds to wait for a stage that may never be begun."""
