@@ -37,7 +37,8 @@ def content_key(value: Json) -> str:
 
 def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a JSON document with its seal."""
-    return {**document, SEAL: content_key(dict(document))}
+    own: Json = json.loads(json.dumps(document))  # as it will be read: keys that are numbers become text, and sort so
+    return {**document, SEAL: content_key(own)}
 
 
 def unsealed(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -258,6 +258,11 @@ def test_json_documents_are_read_back_and_replaced_whole(store: Store) -> None:
     assert store.read_json("experiments/one/config.json") == {"a": 2.5}
 
 
+def test_a_json_document_with_numbers_for_keys_is_read_back_with_texts(store: Store) -> None:
+    store.write_json("note.json", {"a": {2: 1.0, 10: -0.0}, "b": 1e-7})
+    assert store.read_json("note.json") == {"a": {"2": 1.0, "10": 0.0}, "b": 1e-7}
+
+
 def test_an_altered_json_document_is_refused_with_what_to_do(store: Store) -> None:
     store.write_json("experiments/one/config.json", {"a": 2.5})
     content = store.files.read("experiments/one/config.json")
