@@ -25,6 +25,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="decides what happens when [default: 0]")
     parser.add_argument("--work", type=Path, help="folder that keeps everything [default: one that is removed]")
     asked = parser.parse_args()
+    if asked.kills < 1:
+        parser.error(f"--kills is {asked.kills}; it must be at least 1")
     work = asked.work or Path(tempfile.mkdtemp(prefix="raycollapse-chaos-"))
     start = time.monotonic()
     for name in (signal.SIGINT, signal.SIGTERM):  # end what was started; in the background a shell has SIGINT ignored
