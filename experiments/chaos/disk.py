@@ -19,7 +19,7 @@ class Disk:
         command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "raycollapse-chaos", str(folder)]
         try:
             made = subprocess.run(command, capture_output=True, text=True)
-            self.refusal = made.stderr.strip() if made.returncode else None
+            self.refusal = made.stderr.strip().partition("\n")[0] if made.returncode else None
         except OSError as error:
             self.refusal = str(error)
         """Why it is no file system of its own; none if it is one."""
