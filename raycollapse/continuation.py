@@ -1,5 +1,6 @@
 """Running under a name that has results already: more of the same extends it, another value of the same is refused."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from raycollapse.config import Experiment, build
@@ -8,6 +9,9 @@ from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
 from raycollapse.tracking.searches import read_search
 from raycollapse.tracking.trial_configs import Leaves, flat, leaves
+
+Config = dict[str, Any]
+"""A trial's resolved configuration."""
 
 ADDED_TO = ("seed", "data.num_fresh")
 """Fields that may have any value: another one changes nothing that is there."""
@@ -19,7 +23,8 @@ def check_continuation(store: Store, experiment: Experiment, trials: list[Experi
     Seeds, generations, metrics, the reserve of fresh images and the values of swept fields may be added to. Any other
     field must have a value that one of the earlier trials had.
     """
-    earlier = [leaves(config) for config in _earlier_configs(store, experiment.name)]
+    own = {trial.trial_key(): trial.resolved() for trial in trials}
+    earlier = [leaves(config) for config in _earlier_configs(store, experiment.name, own)]
     if not earlier:
         return
     _check_search(store, experiment)
@@ -49,13 +54,28 @@ def _check_search(store: Store, experiment: Experiment) -> None:
     )
 
 
-def _earlier_configs(store: Store, name: str) -> list[dict[str, Any]]:
+def _earlier_configs(store: Store, name: str, own: Mapping[str, Config]) -> list[Config]:
     """Return the configurations of trials with results; one stopped before its first generation holds to nothing."""
-    recorded = (trial for key in trial_keys(store, name) if (trial := TrialRecords(store, name, key)).read())
-    return [_up_to_date(config) for trial in recorded if (config := trial.read_config()) is not None]
+    found = (_earlier_config(TrialRecords(store, name, key), own.get(key)) for key in trial_keys(store, name))
+    return [_up_to_date(config) for config in found if config is not None]
 
 
-def _up_to_date(config: dict[str, Any]) -> dict[str, Any]:
+def _earlier_config(trial: TrialRecords, own: Config | None) -> Config | None:
+    """Return what a trial with results ran with.
+
+    Args:
+        trial: perhaps with damaged files.
+        own: what it is to run with now, if it is; then its files are put right by that.
+    """
+    try:
+        return trial.read_config() if trial.read() else None
+    except RequestError:
+        if own is None:
+            raise
+        return own  # its key is the hash of what may not change
+
+
+def _up_to_date(config: Config) -> Config:
     """Return a stored configuration with the defaults of fields that have been added since it was written.
 
     One that no longer loads (its data have moved, a plugin is not here) is compared as it was stored.

@@ -24,7 +24,7 @@ from raycollapse.stages.imagesets import ImageSet
 from raycollapse.stages.real import RealStage
 from raycollapse.store import Manifest, Store
 from raycollapse.store.at_work import Announcement, announced
-from raycollapse.store.manifest import canonical_json
+from raycollapse.store.seal import canonical_json
 from raycollapse.tracking.opening import open_recorder
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.tracking.replay import replaying

@@ -56,6 +56,18 @@ def test_a_hopeless_trial_ends_at_a_rung_is_told_and_stays_ended(tmp_path: Path)
     assert manifests(tmp_path).keys() == made.keys()
 
 
+def test_a_damaged_verdict_is_told_and_come_to_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    experiment = sweep(tmp_path)
+    result, _ = run(experiment)
+    (note,) = tmp_path.glob("experiments/tiny/*/stop.json")
+    kept = note.read_bytes()
+    note.write_bytes(kept[: len(kept) // 2])
+    again, _ = run(experiment)
+    assert "The trial counts as not stopped." in caplog.text
+    assert again.stops == result.stops and note.read_bytes() == kept
+    assert lengths(tmp_path, experiment) == [3, 1]
+
+
 def test_without_the_rule_or_with_another_a_stopped_trial_goes_on(tmp_path: Path) -> None:
     run(sweep(tmp_path))
     other = sweep(tmp_path, {**ASHA, "grace_period": 2})

@@ -1,7 +1,6 @@
 """The manifest: what a finished stage consists of. It is written last, so a stage exists if and only if it verifies."""
 
 import hashlib
-import json
 import os
 import platform
 from functools import cache
@@ -11,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from raycollapse.schema import Json
+from raycollapse.store.seal import Sealed
 
 
 class FileEntry(BaseModel):
@@ -22,10 +22,8 @@ class FileEntry(BaseModel):
     sha256: str
 
 
-class Manifest(BaseModel):
+class Manifest(Sealed):
     """What a finished stage is: its identity, its files, and where and how it was made."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: str
     key: str
@@ -40,20 +38,6 @@ class Manifest(BaseModel):
     seconds: float
     timestamp: float
     """Seconds since the epoch at which the stage was finished."""
-
-
-def canonical_json(value: Json) -> bytes:
-    """Return the one JSON text that stands for a value: sorted keys, no spaces, no NaN.
-
-    >>> canonical_json({"b": 1, "a": [1.5, None]})
-    b'{"a":[1.5,null],"b":1}'
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def content_key(value: Json) -> str:
-    """Return the SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def hash_file(path: Path) -> str:

@@ -20,6 +20,7 @@ from raycollapse.errors import DamagedStageError, FullDiskError, RequestError
 from raycollapse.schema import Json
 from raycollapse.store.files import open_files
 from raycollapse.store.manifest import Manifest, current_hardware, current_versions, describe_files, hash_file
+from raycollapse.store.seal import sealed, unsealed
 
 SCHEMA = 1
 """Raised when the layout of a storage changes."""
@@ -85,7 +86,7 @@ class Store:
         except FileNotFoundError:
             return None
         except ValidationError:
-            self._set_aside(path, None, "its manifest is not readable")
+            self._set_aside(path, None, "its manifest is not readable, or was altered")
             return None
         for name, entry in manifest.files.items():
             size = self.files.size(f"{path}/{manifest.attempt}/{name}")
@@ -140,7 +141,7 @@ class Store:
             seconds=time.monotonic() - start, timestamp=time.time(),
         )  # fmt: skip
         try:
-            is_first = self.files.create(f"{path}/manifest.json", manifest.model_dump_json(indent=1).encode())
+            is_first = self.files.create(f"{path}/manifest.json", manifest.sealed_json(indent=1).encode())
         except FullDiskError:
             self.files.remove(f"{path}/{attempt}")
             raise
@@ -186,10 +187,11 @@ class Store:
         """Return a JSON document by relative path; none if there is none.
 
         Raises:
-            RequestError: it is not JSON.
+            RequestError: it is not JSON, or not as it was written.
         """
         try:
-            return json.loads(self.files.read(path))
+            found = json.loads(self.files.read(path))
+            return unsealed(found) if isinstance(found, dict) else found
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -199,8 +201,8 @@ class Store:
             ) from None
 
     def write_json(self, path: str, value: Any) -> None:
-        """Put a JSON document in place whole."""
-        self.files.write(path, json.dumps(value, indent=1).encode())
+        """Put a JSON document in place whole; a mapping with its seal."""
+        self.files.write(path, json.dumps(sealed(value) if isinstance(value, dict) else value, indent=1).encode())
 
 
 def _stage_path(kind: str, key: str) -> str:

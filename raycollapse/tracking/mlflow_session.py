@@ -1,5 +1,6 @@
 """A connection to one MLflow experiment, and which run there belongs to which folder of records."""
 
+import json
 import time
 import uuid
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raycollapse.store import Store
+from raycollapse.store.seal import sealed
 from raycollapse.tracking.mlflow import Mlflow, Run
 
 
@@ -55,6 +57,7 @@ def attach(session: Session, path: str, name: str, tags: Mapping[str, str], star
     if run_id := noted.get("run_id"):
         run = session.server.get_run(session.experiment_id, run_id)
         if run is not None:
+            _keep_id(session.store, path, run)
             files, values, times = (dict(noted.get(held, {})) for held in ("files", "values", "times"))
             return RunFile(run, files, values, times)
     own = {"raycollapse.id": _own_id(session.store, path)}
@@ -67,10 +70,21 @@ def attach(session: Session, path: str, name: str, tags: Mapping[str, str], star
     return file
 
 
+def _keep_id(store: Store, path: str, run: Run) -> None:
+    """Put right a damaged id of a folder of records whose run is known: the next one may have to search for it."""
+    known, own = _read(store, f"{path}/id.json").get("id"), run.tags.get("raycollapse.id")
+    if own is not None and own != known:
+        store.write_json(f"{path}/id.json", {"id": own})
+
+
 def _own_id(store: Store, path: str) -> str:
-    """Return the random id of a folder of records, made at the first call."""
-    store.files.create(f"{path}/id.json", f'{{"id": "{uuid.uuid4().hex}"}}'.encode())
-    return str(store.read_json(f"{path}/id.json")["id"])
+    """Return the random id of a folder of records, made at the first call, or if it cannot be read any more."""
+    name, new = f"{path}/id.json", {"id": uuid.uuid4().hex}
+    store.files.create(name, json.dumps(sealed(new)).encode())
+    if "id" not in (known := _read(store, name)):
+        store.write_json(name, new)
+        known = new
+    return str(known["id"])
 
 
 def _read(store: Store, path: str) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """The record of a trial: JSON lines in the storage, one per generation. Everything shown elsewhere is replayed from it.
 
-A generation recorded again keeps the timestamp it had, so that a replay into MLflow doubles nothing.
+A generation recorded again keeps the timestamp it had, so that a replay into MLflow doubles nothing. Each line bears
+its own hash, so that one which was altered is found.
 """
 
 import logging
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -13,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 from raycollapse.errors import RequestError
 from raycollapse.schema import Json
 from raycollapse.store import Store
+from raycollapse.store.seal import Sealed
 
 log = logging.getLogger(__name__)
 
 
-class GenerationRecord(BaseModel):
+class GenerationRecord(Sealed):
     """One generation of one trial."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -28,7 +32,7 @@ class GenerationRecord(BaseModel):
     metrics: dict[str, float]
     stages: dict[str, str]
     """Role -> `<kind>/<key>` of the stage in the store."""
-    artifacts: dict[str, str] = {}
+    artifacts: dict[str, str] = Field(default_factory=dict)
     """File name -> `<kind>/<key>` of the stage that holds it."""
 
     @field_serializer("metrics")
@@ -89,13 +93,19 @@ class TrialRecords:
         except ValidationError as error:
             raise RequestError(
                 f"{self.store.uri}/{self.path}/records.jsonl is damaged: line {number} is not a record of a generation "
-                f"({error.errors()[0]['msg']}). Remove that line, then run the experiment again: finished stages are "
-                "kept, and what is missing is recorded anew."
+                f"({error.errors()[0]['msg']}). Run the experiment again: finished stages are kept, the file is set "
+                "aside, and what is missing is recorded anew. Or remove that line."
             ) from None
 
     def add(self, record: GenerationRecord) -> GenerationRecord:
-        """Record a generation; metrics and the timestamp that it had from an earlier run are kept."""
-        known = {earlier.generation: earlier for earlier in self.read()}
+        """Record a generation; metrics and the timestamp that it had from an earlier run are kept.
+
+        Lines that are damaged go from the file, which is set aside as it was: the run records them anew in their turn.
+        """
+        try:
+            known = {earlier.generation: earlier for earlier in self.read()}
+        except RequestError:
+            known = {earlier.generation: earlier for earlier in self._rescued()}
         if earlier := known.get(record.generation):
             record = record.model_copy(
                 update={
@@ -105,9 +115,21 @@ class TrialRecords:
                 }
             )
         known[record.generation] = record
-        lines = [known[generation].model_dump_json() for generation in sorted(known)]
+        lines = [known[generation].sealed_json() for generation in sorted(known)]
         self.store.files.write(f"{self.path}/records.jsonl", ("\n".join(lines) + "\n").encode())
         return record
+
+    def _rescued(self) -> list[GenerationRecord]:
+        """Keep a copy of a damaged file; return the records in it that are whole."""
+        file, aside = f"{self.path}/records.jsonl", f"{self.path}/records.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        log.warning("%s is damaged. A copy is set aside as %s, and what is missing is recorded anew.", file, aside)
+        content = self.store.files.read(file)
+        self.store.files.write(aside, content)
+        found = []
+        for line in content.split(b"\n"):
+            with suppress(ValidationError):
+                found.append(GenerationRecord.model_validate_json(line))
+        return found
 
     def read_config(self) -> dict[str, Any] | None:
         """Return the resolved configuration that this trial ran with; none if it never started."""
@@ -141,7 +163,11 @@ class TrialRecords:
 
     def read_stop(self) -> Stop | None:
         """Return at which generation this trial was stopped early, and why; none if it was not."""
-        stop = self.store.read_json(f"{self.path}/stop.json")
+        try:
+            stop = self.store.read_json(f"{self.path}/stop.json")
+        except RequestError as error:
+            _warn_once(f"{error} The trial counts as not stopped.")
+            return None
         return None if stop is None else Stop.model_validate(stop)
 
     def write_stop(self, stop: Stop | None) -> None:

@@ -19,7 +19,7 @@ from raycollapse.stages.base import Stage
 from raycollapse.stages.imagesets import TrainSet
 from raycollapse.stages.training import TrainStage
 from raycollapse.store import content_key
-from raycollapse.store.manifest import canonical_json
+from raycollapse.store.seal import canonical_json
 
 
 def keys(**changes: Any) -> dict[str, set[str]]:

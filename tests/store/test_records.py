@@ -103,6 +103,14 @@ def test_a_last_line_that_lacks_no_more_than_its_end_is_read(records: TrialRecor
     assert records.read() == added
 
 
+def damage(store: Store, number: int, line: bytes) -> list[bytes]:
+    """Put other bytes in the place of a line; return all lines."""
+    lines = store.files.read(PATH).splitlines()
+    lines[number - 1] = line
+    store.files.write(PATH, b"\n".join(lines) + b"\n")
+    return lines
+
+
 @pytest.mark.parametrize("garbage", [b"garbage", b'{"generation": 1}', b"\xff\xfe\x00", b"[1, 2]", b""])
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_line_that_is_no_record_is_refused_with_its_place_and_what_to_do(
@@ -111,13 +119,47 @@ def test_a_line_that_is_no_record_is_refused_with_its_place_and_what_to_do(
     records = TrialRecords(store, "try", "0123456789abcdef")
     for generation in (1, 2, 3):
         records.add(record(generation))
-    lines = store.files.read(PATH).splitlines()
-    lines[number - 1] = garbage
-    store.files.write(PATH, b"\n".join(lines) + b"\n")
-    for attempt in (records.read, lambda: records.add(record(4))):
-        with pytest.raises(RequestError, match=rf"{PATH} is damaged: line {number} is not.*Remove that line"):
-            attempt()
+    lines = damage(store, number, garbage)
+    with pytest.raises(RequestError, match=rf"{PATH} is damaged: line {number} is not.*Run the experiment again"):
+        records.read()
     assert store.files.read(PATH).splitlines() == lines
+
+
+def test_whoever_records_sets_damaged_lines_aside_and_keeps_the_others(
+    records: TrialRecords, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, _, third = (records.add(record(generation, a=1.0)) for generation in (1, 2, 3))
+    damage(records.store, 2, b"garbage")
+    damaged = records.store.files.read(PATH)
+    fourth = records.add(record(4))
+    assert records.read() == [first, third, fourth]
+    (aside,) = [name for name in records.store.files.children(records.path) if "damaged" in name]
+    assert records.store.files.read(f"{records.path}/{aside}") == damaged
+    assert aside in caplog.text
+    assert [one.generation for one in (records.add(record(2)), *records.read())] == [2, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("written", "altered"),
+    [(b'"a": 1.5', b'"a": 1.6'), (b'"a": 1.5', b'"b": 1.5'), (b'"generation": 2', b'"generation": 7')],
+    ids=["a value", "a name", "the generation"],
+)
+def test_a_byte_of_a_record_that_has_turned_into_another_is_found(
+    records: TrialRecords, written: bytes, altered: bytes
+) -> None:
+    for generation in (1, 2):
+        records.add(record(generation, a=1.5))
+    line = records.store.files.read(PATH).splitlines()[1]
+    assert written in line
+    damage(records.store, 2, line.replace(written, altered))
+    with pytest.raises(RequestError, match=r"line 2 is not a record of a generation .*it was altered"):
+        records.read()
+
+
+def test_a_record_of_an_earlier_version_has_no_seal_and_is_read(records: TrialRecords) -> None:
+    added = records.add(record(1, a=1.5))
+    damage(records.store, 1, added.model_dump_json().encode())
+    assert records.read() == [added]
 
 
 def test_a_failure_is_noted_and_forgotten(records: TrialRecords) -> None:

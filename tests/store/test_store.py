@@ -164,6 +164,25 @@ def test_a_manifest_that_cannot_be_read_is_no_manifest(
     assert store.find("thing", commit(store).key) is not None
 
 
+@pytest.mark.parametrize(("written", "altered"), [(b'"num": 3', b'"num": 7'), (b'"num"', b'"nun"')])
+def test_a_byte_of_a_manifest_that_has_turned_into_another_is_found(
+    store: Store, written: bytes, altered: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit(store)
+    content = store.files.read(f"{PATH}/manifest.json")
+    assert content.count(written) == 1
+    store.files.write(f"{PATH}/manifest.json", content.replace(written, altered))
+    assert store.find("thing", KEY) is None
+    assert "its manifest is not readable, or was altered" in caplog.text
+    assert commit(store).facts["num"] == 3
+
+
+def test_a_manifest_of_an_earlier_version_has_no_seal_and_is_read(store: Store) -> None:
+    manifest = commit(store)
+    store.files.write(f"{PATH}/manifest.json", manifest.model_dump_json().encode())
+    assert store.find("thing", KEY) == manifest
+
+
 def test_what_another_process_is_writing_survives_while_a_damaged_stage_is_set_aside(store: Store) -> None:
     damage(store, commit(store), "numbers.txt", b"")
 
@@ -237,6 +256,19 @@ def test_json_documents_are_read_back_and_replaced_whole(store: Store) -> None:
     store.write_json("experiments/one/config.json", {"a": [1, None, "b"]})
     store.write_json("experiments/one/config.json", {"a": 2.5})
     assert store.read_json("experiments/one/config.json") == {"a": 2.5}
+
+
+def test_a_json_document_with_numbers_for_keys_is_read_back_with_texts(store: Store) -> None:
+    store.write_json("note.json", {"a": {2: 1.0, 10: -0.0}, "b": 1e-7})
+    assert store.read_json("note.json") == {"a": {"2": 1.0, "10": 0.0}, "b": 1e-7}
+
+
+def test_an_altered_json_document_is_refused_with_what_to_do(store: Store) -> None:
+    store.write_json("experiments/one/config.json", {"a": 2.5})
+    content = store.files.read("experiments/one/config.json")
+    store.files.write("experiments/one/config.json", content.replace(b"2.5", b"2.6"))
+    with pytest.raises(RequestError, match=r"config\.json is damaged \(it was altered.*Remove that file"):
+        store.read_json("experiments/one/config.json")
 
 
 def test_a_storage_opened_without_making_it_is_there_or_refused(uri: str) -> None:

@@ -95,6 +95,25 @@ def test_a_lost_note_of_the_run_id_does_not_double_the_run(
     assert_whole(database, trial)
 
 
+@pytest.mark.parametrize("note", ["mlflow.json", "id.json"])
+def test_an_altered_byte_in_a_note_does_not_double_the_run_or_lose_what_follows(
+    store: Store, make_trial: MakeTrial, database: str, note: str
+) -> None:
+    trial = make_trial()
+    add_generation(trial, 1)
+    MlflowRecorder(store, "q", is_sweep=True).sync([trial])
+    (run_id,) = {run.info.run_id for run in runs_of(database) if "raycollapse.trial_key" in run.data.tags}
+    own = store.read_json(f"{trial.path}/id.json")["id"]
+    for damaged, value in {note: own if note == "id.json" else run_id, "mlflow.json": run_id}.items():
+        content = store.files.read(f"{trial.path}/{damaged}")  # one after the other, as years may lie between
+        assert value.encode() in content
+        store.files.write(f"{trial.path}/{damaged}", content.replace(value.encode(), b"z" + value[1:].encode()))
+        add_generation(trial, 2)
+        MlflowRecorder(store, "q", is_sweep=True).sync([trial])
+        assert len(runs_of(database)) == 2
+        assert_whole(database, trial)
+
+
 def test_records_made_anew_after_a_deletion_go_into_a_run_of_their_own(
     store: Store, make_trial: MakeTrial, database: str
 ) -> None:
