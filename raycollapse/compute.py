@@ -1,5 +1,6 @@
 """What a run has spent, and what it has saved, from the seconds in the manifests of its stages."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -67,8 +68,9 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._plan = plan([])
+        self._start = time.time()
         self._there: dict[tuple[str, str], float | None] = {}
-        """The seconds of stages that were there when they were first looked for; none of those that were not."""
+        """The seconds of stages that were there when the run began; none of those that were not."""
 
     def look(self, trials: list[Experiment]) -> None:
         """Take note which stages are there, before anything that these trials may share is made."""
@@ -82,7 +84,11 @@ class Ledger:
 
     def _look_for(self, names: Iterable[tuple[str, str]]) -> None:
         new = [name for name in names if name not in self._there]
-        self._there |= dict.fromkeys(new) | there(self._store, new)
+        found = ((name, self._store.find(*name)) for name in new)
+        self._there |= {
+            name: manifest.seconds if manifest is not None and manifest.timestamp < self._start else None
+            for name, manifest in found
+        }
 
     def _is_there(self, stage: Stage) -> bool:
         return self._store.find(stage.kind, stage.key) is not None

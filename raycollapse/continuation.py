@@ -41,10 +41,10 @@ def check_continuation(store: Store, experiment: Experiment, trials: list[Experi
 
 def _check_search(store: Store, experiment: Experiment) -> None:
     """Raise RequestError if the search is another than the one that the experiment has results of."""
-    before, now = read_search(store, experiment.name), experiment.sweep and experiment.sweep.search
-    if before is None or not now or before.definition() == now.definition():
+    kept, now = read_search(store, experiment.name), experiment.sweep and experiment.sweep.search
+    if kept is None or not now or kept.search.definition() == now.definition():
         return
-    told, told_now = flat(before.definition()), flat(now.definition())
+    told, told_now = flat(kept.search.definition()), flat(now.definition())
     paths = sorted({path for path in (*told, *told_now) if told.get(path) != told_now.get(path)})
     raise RequestError(
         f"{experiment.name} has results in {store.uri} of another search:\n"
@@ -70,9 +70,19 @@ def _earlier_config(trial: TrialRecords, own: Config | None) -> Config | None:
     try:
         return trial.read_config() if trial.read() else None
     except RequestError:
-        if own is None:
+        if own is not None:
+            return own  # its key is the hash of what may not change
+        config = trial.read_config()  # of a trial that a search has suggested: its records are put right in its turn
+        if config is None or _key(config) != trial.trial_key:
             raise
-        return own  # its key is the hash of what may not change
+        return config
+
+
+def _key(config: Config) -> str | None:
+    try:
+        return build(config).trial_key()
+    except RequestError:
+        return None
 
 
 def _up_to_date(config: Config) -> Config:

@@ -4,11 +4,15 @@ A verdict holds in later runs for as long as the rule stays the same: a sweep th
 had stopped. Without the rule, or with another one, those trials go on where they were.
 """
 
+import logging
 import math
 from collections.abc import Callable
 
+from raycollapse.errors import RequestError
 from raycollapse.scheduling import Curve, Scheduler
 from raycollapse.tracking.records import Stop, TrialRecords, trial_keys
+
+log = logging.getLogger(__name__)
 
 
 class StoppedEarly(Exception):
@@ -38,10 +42,12 @@ def stopping(
     return told
 
 
-def forget_other_rules(scheduler: Scheduler | None, records: TrialRecords) -> None:
-    """Remove a verdict of another rule than this one from a trial's records."""
+def forget_other_rules(scheduler: Scheduler | None, records: TrialRecords, num_generations: int) -> None:
+    """Remove from a trial's records a verdict of another rule, or one at what is its last generation now."""
     kept = records.read_stop()
-    if kept is not None and (scheduler is None or kept.rule != scheduler.identity()):
+    if kept is None:
+        return
+    if scheduler is None or kept.rule != scheduler.identity() or kept.generation >= num_generations:
         records.write_stop(None)
 
 
@@ -54,10 +60,19 @@ def _verdict(scheduler: Scheduler, records: TrialRecords, generation: int) -> St
         return None
     store, experiment = records.store, records.experiment
     others = [TrialRecords(store, experiment, key) for key in trial_keys(store, experiment) if key != records.trial_key]
-    reason = scheduler.reason_to_stop(own, [_curve(scheduler, other) for other in others])
+    reason = scheduler.reason_to_stop(own, [_curve_of_other(scheduler, other) for other in others])
     return None if reason is None else Stop(generation=generation, reason=reason, rule=scheduler.identity())
 
 
 def _curve(scheduler: Scheduler, records: TrialRecords) -> Curve:
     """Return the metric by generation; a generation without it has a NaN, which is not worth going on from."""
     return {record.generation: record.metrics.get(scheduler.metric, math.nan) for record in records.read()}
+
+
+def _curve_of_other(scheduler: Scheduler, records: TrialRecords) -> Curve:
+    """Return another trial's curve; nothing while its records are damaged, which is its own affair."""
+    try:
+        return _curve(scheduler, records)
+    except RequestError as error:
+        log.warning("%s Other trials are not compared with it.", error)
+        return {}

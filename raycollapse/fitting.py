@@ -40,8 +40,11 @@ def run_fitting(
 
 
 def fitting(backend: Backend, shard: SampleStage) -> SampleStage:
-    """Return the shard that stands for this one: itself, unless it was found not to fit into memory."""
-    while backend.has(HalvingStage(shard)):
+    """Return the shard that stands for this one: itself, unless it was found not to fit into memory.
+
+    Where it is there in spite of that, made by a command with more memory, it stands.
+    """
+    while backend.has(HalvingStage(shard)) and not backend.has(shard):
         shard = shard.halved()
     return shard
 

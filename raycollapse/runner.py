@@ -130,7 +130,7 @@ def _run_trials(
         records = _records(store, trial)
         records.write_config(trial.resolved())
         records.write_failure(None)  # what an earlier run died of is no news of this one
-        forget_other_rules(scheduler, records)
+        forget_other_rules(scheduler, records, trial.num_generations)
         display.add(trial.trial_key(), label)
         known.append(records)
 

@@ -11,9 +11,11 @@ from rich.console import Console
 from tiny import manifests, tiny
 
 from raycollapse.config import Experiment, build, expand
+from raycollapse.early_stopping import forget_other_rules
 from raycollapse.errors import RequestError
 from raycollapse.report.search import found_by_search
 from raycollapse.runner import Result, run_here
+from raycollapse.scheduling import Asha
 from raycollapse.search.study import _open_study
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys
@@ -109,6 +111,38 @@ def test_a_search_tells_optuna_what_stopped_trials_had_come_to(tmp_path: Path) -
     if result.stops:  # the better one came first
         assert states["1"].state == TrialState.PRUNED and list(states["1"].intermediate_values) == [1]
     assert states["20"].state == TrialState.COMPLETE
+
+
+def test_without_the_rule_a_search_learns_what_stopped_trials_came_to_in_the_end(tmp_path: Path) -> None:
+    search = {
+        "space": {"training.num_steps": {"name": "choice", "values": STEPS}},
+        "objectives": {"quality/fd": "minimise"}, "num_trials": 6, "num_random": 6,
+    }  # fmt: skip
+    run(sweep(tmp_path, sweep={"search": search, "scheduler": ASHA}))
+    plain = sweep(tmp_path, sweep={"search": search})
+    result, _ = run(plain)
+    study = _open_study(plain, plain.sweep.search, result.store)  # type: ignore[union-attr,arg-type]
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 6
+
+
+def test_damaged_records_of_one_trial_fail_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(sweep(tmp_path, sweep={"grid": {"training.num_steps": STEPS[1:]}}))
+    (records,) = tmp_path.glob("experiments/tiny/*/records.jsonl")
+    records.write_bytes(b"{}\n" + records.read_bytes())
+    result, _ = run(sweep(tmp_path))
+    assert not result.failures
+    assert "Other trials are not compared with it." in caplog.text
+
+
+def test_a_verdict_at_what_is_the_last_generation_now_is_forgotten(tmp_path: Path) -> None:
+    rule = {**ASHA, "grace_period": 2}
+    run(sweep(tmp_path, rule, num_generations=4))
+    (note,) = tmp_path.glob("experiments/tiny/*/stop.json")
+    records = TrialRecords(Store(str(tmp_path)), "tiny", note.parent.name)
+    forget_other_rules(Asha.model_validate(rule), records, 3)
+    assert note.exists()
+    forget_other_rules(Asha.model_validate(rule), records, 2)
+    assert not note.exists()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Tune's own state is thrown away: our store is the truth, and a fresh Tuner repla
 """
 
 import contextlib
+import json
 import logging
 import os
 import tempfile
@@ -23,6 +24,7 @@ from raycollapse.early_stopping import StoppedEarly, stopping
 from raycollapse.errors import FullDiskError, describe
 from raycollapse.progress import Display
 from raycollapse.scheduling import Scheduler
+from raycollapse.store.seal import canonical_json
 from raycollapse.tracking.records import TrialRecords
 from raycollapse.trial import Trial
 from raycollapse.trial_source import TrialSource
@@ -50,7 +52,7 @@ def run_sweep(
     Where a trial finds the disk full no other is begun. Those that are at work go on until they find it full too.
 
     Args:
-        source: the trials. The configuration of one lies in its record by the time it is handed out.
+        source: the trials.
         scheduler: stops trials early; none: all run to their last generation.
         max_concurrent: how many run at a time.
         num_gpus: what the cluster has.
@@ -58,6 +60,7 @@ def run_sweep(
 
     Raises:
         FullDiskError: a trial could not be finished for want of space.
+        Exception: whatever the source raises at the end of a trial; trials that are at work are finished first.
     """
     os.environ.update(SETTINGS)
     # Tune reads metrics from files that the loggers turned off above would write, and says at length that they are not
@@ -83,6 +86,8 @@ def run_sweep(
         errors = dict.fromkeys(str(result.error) for result in results if result.error is not None)
     if handing_out.full_disk is not None:
         raise FullDiskError(handing_out.full_disk)
+    if handing_out.error is not None:
+        raise handing_out.error
     if errors:
         _note_lost(source, "its orchestrator failed: " + "\n".join(errors), display)
 
@@ -95,20 +100,28 @@ class HandingOut(Searcher):
         self._source = source
         self.full_disk: str | None = None
         """What that one said."""
+        self.error: Exception | None = None
+        """What went wrong in taking note of a trial's end. Raised there, Tune would begin that trial again."""
         self._running: dict[str, Experiment] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return where the next trial's configuration is."""
-        trial = None if self.full_disk else self._source.next_trial()
+        """Return the next trial's configuration: what this command asked for, whatever others have recorded of it."""
+        is_over = self.full_disk is not None or self.error is not None
+        trial = None if is_over else self._source.next_trial()
         if trial is None:
             return Searcher.FINISHED
         self._running[trial_id] = trial
-        return {"storage": trial.storage, "name": trial.name, "key": trial.trial_key()}
+        return {"trial": canonical_json(trial.resolved()).decode()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Take note of the end of a trial."""
         self.full_disk = self.full_disk or (result or {}).get(FULL_DISK)
-        self._source.settle(self._running.pop(trial_id))
+        trial = self._running.pop(trial_id, None)
+        try:
+            if trial is not None:
+                self._source.settle(trial)
+        except Exception as problem:  # noqa: BLE001 (raised by `run_sweep`)
+            self.error = self.error or problem
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: Tune's state is thrown away."""
@@ -120,9 +133,9 @@ class HandingOut(Searcher):
 
 def _run_trial(config: dict[str, Any], scheduler: Scheduler | None, board: Any, num_gpus: int) -> None:
     """Orchestrate one trial: run on the cluster by Tune."""
-    key, store = config["key"], open_store(config["storage"])
-    records = TrialRecords(store, config["name"], key)
-    experiment = build(records.read_config() or {}, f"the record of trial {key}")
+    experiment = build(json.loads(config["trial"]), "the trial")
+    key, store = experiment.trial_key(), open_store(experiment.storage)
+    records = TrialRecords(store, experiment.name, key)
 
     def tell(generation: int, verb: str) -> None:
         pass_on_warnings()

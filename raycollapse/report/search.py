@@ -47,14 +47,15 @@ def found_by_search(store: Store, experiment: str) -> SearchResult | None:
 
     None if it ran no search. A trial without a value of some objective is left out.
     """
-    search = read_search(store, experiment)
-    if search is None:
+    kept = read_search(store, experiment)
+    if kept is None:
         return None
+    search, num_generations = kept
     rows, num_stopped = [], 0
     for key in trial_keys(store, experiment):
         records = TrialRecords(store, experiment, key)
         config, recorded = records.read_config(), {record.generation: record.metrics for record in records.read()}
-        if config is not None and (last := recorded.get(config["num_generations"])) is not None:
+        if config is not None and (last := recorded.get(num_generations)) is not None:
             objectives = tuple(last.get(name, math.nan) for name in search.objectives)
             if not any(map(math.isnan, objectives)):
                 rows.append((key, tuple(value_at(config, path) for path in search.space), objectives))

@@ -1,7 +1,9 @@
 """Optuna's journal in the storage of the experiment: one small file for each entry, wherever the storage lies.
 
 Optuna's own file has to be appended to, which object storage cannot do, and locked, which a killed process leaves
-locked. A new file needs neither: the first to create it wins. Joined in their order, the files are Optuna's own format.
+locked. A new file needs neither: in a folder the first to create it wins. A bucket cannot tell who was first; there
+each entry is read again after it was written, which leaves a moment open, so only one command at a time should work on
+a search in a bucket. Joined in their order, the files are Optuna's own format.
 """
 
 import json
@@ -35,9 +37,12 @@ class StoredJournal(BaseJournalBackend):
         number = len(self._entries)
         for entry in logs:
             content = (json.dumps(entry) + "\n").encode()
-            while not self._store.files.create(self._path(number), content):
+            while not self._is_ours(self._path(number), content):
                 number += 1
             number += 1
+
+    def _is_ours(self, path: str, content: bytes) -> bool:
+        return self._store.files.create(path, content) and self._store.files.read(path) == content
 
     def _path(self, number: int) -> str:
         return f"{self._folder}/{number:08d}.jsonl"

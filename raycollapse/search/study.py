@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from raycollapse.trial_source import TrialSource
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
 
 SECONDS_PER_HOUR = 3600
 
@@ -91,7 +92,7 @@ class SearchTrials(TrialSource):
             return trial.on(self._device)
         except RequestError as error:
             log.warning("%s It counts as failed; the search goes on.", error)
-            self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            self._finish(number, state=TrialState.FAIL)
             return None
 
     def _suggestion(self, number: int) -> "FrozenTrial":
@@ -120,7 +121,11 @@ class SearchTrials(TrialSource):
         from optuna.trial import TrialState
 
         own = TrialRecords(self._store, trial.name, trial.trial_key())
-        records, stop = own.read(), own.read_stop()
+        try:
+            records, stop = own.read(), own.read_stop()
+        except RequestError as error:  # it failed before it could put them right: the next run does
+            log.warning("%s The search goes on without this trial.", error)
+            return
         last = next((record for record in records if record.generation == trial.num_generations), None)
         if last is None and stop is not None:
             self._tell_stopped(trial, records)
@@ -131,9 +136,9 @@ class SearchTrials(TrialSource):
             if any(map(math.isnan, values)):
                 told = dict(zip(sorted(self._search.objectives), values, strict=True))
                 log.warning("Trial %d has no value of an objective (%s); the search goes on without it.", number, told)
-                self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+                self._finish(number, state=TrialState.FAIL)
             else:
-                self._study.tell(number, values, skip_if_finished=True)
+                self._finish(number, values)
 
     def _tell_stopped(self, trial: Experiment, records: list[GenerationRecord]) -> None:
         """Tell the study that a trial was stopped early: what it had come to by then still says something of its kind.
@@ -149,14 +154,19 @@ class SearchTrials(TrialSource):
                 running = Trial(self._study, frozen._trial_id)
                 for record in records:
                     running.report(record.metrics.get(objectives[0], math.nan), record.generation)
-            self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+            self._finish(number, state=TrialState.PRUNED)
+
+    def _finish(self, number: int, values: list[float] | None = None, state: "TrialState | None" = None) -> None:
+        """Tell the study how a suggestion ended; another command on the same search may have said so first."""
+        with suppress(RuntimeError):
+            self._study.tell(number, values, state=state, skip_if_finished=True)
 
 
 def _open_study(experiment: Experiment, search: Search, store: Store) -> "Study":
     """Return the study of this search over so many generations, as earlier runs have left it.
 
-    With another number of generations the objectives have other values, so that is a study of its own; it begins with
-    what the longest earlier one suggested, whose trials are then carried on.
+    With another number of generations, or another rule by which trials are stopped early, trials come to other values,
+    so that is a study of its own; it begins with what the longest earlier one suggested, whose trials are carried on.
     """
     import optuna
 
@@ -165,13 +175,13 @@ def _open_study(experiment: Experiment, search: Search, store: Store) -> "Study"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.JournalStorage(StoredJournal(store, study_folder(experiment.name)))
     directions, start = _directions(search), f"{content_key(search.definition())[:16]}, generation "
-    name = f"{start}{experiment.num_generations}"
+    rule = experiment.sweep and experiment.sweep.scheduler
+    name = f"{start}{experiment.num_generations}" + (f", {content_key(rule.identity())[:16]}" if rule else "")
     names = [one for one in optuna.get_all_study_names(storage) if one.startswith(start)]
+    earlier = [optuna.load_study(study_name=one, storage=storage).trials for one in names]
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
-    if name not in names:
-        earlier = [optuna.load_study(study_name=one, storage=storage).trials for one in names]
-        for trial in max(earlier, key=len, default=[]):
-            study.add_trial(_running(trial.params, trial.distributions))
+    for trial in max(earlier, key=len, default=[])[len(study.trials) :]:  # a run may have been killed in this loop
+        study.add_trial(_running(trial.params, trial.distributions))
     return study
 
 

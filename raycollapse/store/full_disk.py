@@ -16,6 +16,9 @@ SAID = re.compile(
     r"|^\d+ requested and \d+ written$"  # by NumPy, of an array that broke off
 )
 
+ROOM = 2**28
+"""So many bytes free make it doubtful that this is the full disk."""
+
 
 def is_full_disk(error: BaseException) -> bool:
     """Return whether an error says that a disk, or the quota on it, is full."""
@@ -39,12 +42,26 @@ def told_if_full(place: Path, advice: str, size: int | None = None) -> Iterator[
     except Exception as error:
         if not is_full_disk(error):
             raise
+        elsewhere = Path(error.filename) if isinstance(error, OSError) and isinstance(error.filename, str) else place
+        if not elsewhere.absolute().is_relative_to(place.absolute()):
+            raise FullDiskError(
+                f"The disk is full, or its quota: {elsewhere} cannot be written, and {decimal(_free(elsewhere))} are "
+                "free there. Free space on that disk. Then run the same command again: what is finished is kept."
+            ) from error
         what = f"broke off after {decimal(_size(place))}" if size is None else f"takes {decimal(size)}"
         said = str(error).splitlines()[0]
         raise FullDiskError(
             f"The disk is full, or its quota: {place} {what} ({said}), and {decimal(_free(place))} are free there. "
-            f"{advice} Then run the same command again: what is finished is kept."
+            f"{_doubt(place, size)}{advice} Then run the same command again: what is finished is kept."
         ) from error
+
+
+def _doubt(place: Path, size: int | None) -> str:
+    """Return what to think of where there is room after all."""
+    has_room = _free(place) > (size or 0) + ROOM
+    return (
+        "That is room enough: another disk, with a cache or temporary files, may be the full one. " if has_room else ""
+    )
 
 
 def _size(place: Path) -> int:

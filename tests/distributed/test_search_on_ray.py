@@ -1,15 +1,19 @@
 """A search on Ray: several trials at a time, and resumed by another process' records."""
 
+import json
 from pathlib import Path
 
 import pytest
 from ray_runs import run
 from tiny import tiny
 
-from raycollapse.config import Experiment
+from raycollapse.config import Experiment, build
+from raycollapse.distributed.sweep import HandingOut
 from raycollapse.report.search import found_by_search
+from raycollapse.search.study import SearchTrials
 from raycollapse.store import Store
 from raycollapse.tracking.records import trial_keys
+from raycollapse.trial_source import ListedTrials
 
 
 def searched(folder: Path, num_trials: int, max_concurrent: int) -> Experiment:
@@ -28,3 +32,23 @@ def test_a_search_runs_several_trials_at_a_time_and_is_extended_by_running_it_ag
     found = found_by_search(store, "tiny")
     assert found is not None
     assert len(first) == 3 and first < {trial.trial_key for trial in found[1]} and len(found[1]) == 4
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_what_goes_wrong_in_taking_note_of_a_trial_is_told_as_it_is_and_nothing_is_run_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: SearchTrials, trial: Experiment) -> None:
+        raise OSError("the network is away")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="the network is away"):
+        patch.setattr(SearchTrials, "settle", broken)
+        run(searched(tmp_path, 3, 1))
+    assert len(trial_keys(Store(str(tmp_path)), "tiny")) == 1
+    assert not run(searched(tmp_path, 3, 1)).failures
+
+
+def test_a_trial_is_what_its_command_asked_for_whatever_its_record_says_by_then(tmp_path: Path) -> None:
+    trial = tiny(tmp_path, num_generations=8).on("cpu")
+    handed = HandingOut(ListedTrials([trial])).suggest("a")
+    assert build(json.loads(handed["trial"])) == trial

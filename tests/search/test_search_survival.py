@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 import yaml
+from optuna import Study
 from rich.console import Console
 from tiny import TINY, manifests, tiny
 
+from raycollapse.progress import PlainDisplay
 from raycollapse.report.search import Found, found_by_search
 from raycollapse.runner import run_here
 from raycollapse.store import Store
+from raycollapse.tracking.records import trial_keys
 
 COMMAND = [sys.executable, "-c", "from raycollapse.cli import main; main()", "run"]
 SEARCH: dict[str, Any] = {
@@ -74,3 +77,52 @@ def test_a_damaged_study_is_told_and_can_be_begun_anew_without_running_a_trial_a
         path.unlink()
     assert run_here(experiment, Console(quiet=True)).compute.made.seconds == 0.0
     assert found(tmp_path) == before and manifests(tmp_path).keys() == made.keys()
+
+
+def test_damaged_records_of_a_suggested_trial_are_put_right_by_the_next_run(tmp_path: Path) -> None:
+    experiment = tiny(tmp_path, selection="threshold_decay", sweep={"search": SEARCH})
+    run_here(experiment, Console(quiet=True))
+    before = found(tmp_path)
+    records = sorted(tmp_path.glob("experiments/tiny/*/records.jsonl"))[2]
+    records.write_bytes(b"{}\n" + records.read_bytes())
+    run_here(experiment, Console(quiet=True))
+    assert found(tmp_path) == before
+
+
+def test_an_extension_that_was_stopped_shows_only_trials_that_came_as_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_here(tiny(tmp_path, selection="threshold_decay", sweep={"search": SEARCH}), Console(quiet=True))
+    longer = tiny(tmp_path, selection="threshold_decay", num_generations=3, sweep={"search": SEARCH})
+
+    def stop(display: PlainDisplay, trial_key: str, generation: int, verb: str) -> None:
+        if display.labels[trial_key].startswith("trial 2") and (generation, verb) == (3, "train"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(PlainDisplay, "show", stop)
+        run_here(longer, Console(quiet=True))
+    assert len(found(tmp_path)) == 2
+    run_here(longer, Console(quiet=True))
+    assert len(found(tmp_path)) == SEARCH["num_trials"]
+
+
+def test_a_study_that_was_half_copied_when_a_run_was_killed_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_here(tiny(tmp_path, selection="threshold_decay", sweep={"search": SEARCH}), Console(quiet=True))
+    keys = set(trial_keys(Store(str(tmp_path)), "tiny"))
+    longer = tiny(tmp_path, selection="threshold_decay", num_generations=3, sweep={"search": SEARCH})
+    add, added = Study.add_trial, [0]
+
+    def killed_after_two(study: Study, trial: Any) -> None:
+        if added[0] == 2:
+            raise KeyboardInterrupt
+        added[0] += 1
+        add(study, trial)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Study, "add_trial", killed_after_two)
+        run_here(longer, Console(quiet=True))
+    run_here(longer, Console(quiet=True))
+    assert set(trial_keys(Store(str(tmp_path)), "tiny")) == keys
