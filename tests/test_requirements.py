@@ -25,7 +25,7 @@ def imported_by_tests() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return found - {*sys.stdlib_module_names, *(file.stem for file in files), "raycollapse"}
+    return found - {*sys.stdlib_module_names, *(file.stem for file in files), "raycollapse", "experiments"}
 
 
 def test_every_package_that_a_test_imports_is_declared() -> None:
