@@ -23,13 +23,13 @@ def at_work() -> list[str]:
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("train_workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_stopped_trial_leaves_nothing_running_and_frees_its_claims(tmp_path: Path, train_workers: int) -> None:
+@pytest.mark.slow
+def test_a_stopped_trial_leaves_nothing_running_and_frees_its_claims(tmp_path: Path) -> None:
     grid = {"training.num_steps": [LONGER["num_steps"], 1]}
     scheduler = {"name": "asha", "metric": "quality/fd", "mode": "minimise", "reduction_factor": 2}
     experiment = tiny(
         tmp_path, training={**LONGER, "warmup_steps": 0}, num_generations=3,
-        resources={"device": "cpu", "train_workers": train_workers, "max_concurrent_trials": 1},
+        resources={"device": "cpu", "train_workers": 2, "max_concurrent_trials": 1},
         sweep={"grid": grid, "scheduler": scheduler},
     )  # fmt: skip
     result = run(experiment)

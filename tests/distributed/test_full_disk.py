@@ -154,7 +154,7 @@ def test_a_report_that_finds_no_room_says_so(disk: Disk, undisturbed: Path) -> N
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("share", [0.4, 0.95])
+@pytest.mark.parametrize("share", [pytest.param(0.4, marks=pytest.mark.slow), 0.95])
 def test_on_ray_it_is_found_once_begins_no_other_trial_and_goes_on(share: float, disk: Disk, undisturbed: Path) -> None:
     storage, grid = disk.folder / "storage", {"sweep": {"grid": {"seed": [0, 1, 2, 3]}}}
     one_at_a_time = {"device": "cpu", "max_concurrent_trials": 1}

@@ -150,7 +150,8 @@ def test_a_note_is_of_one_shard_and_the_same_for_everybody(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("num_actors", [None, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_actors", [None, 2])
 def test_on_ray_trials_share_halved_shards_and_each_generation_is_told_once(
     num_actors: int | None, tmp_path: Path, short: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,6 +23,7 @@ def searched(folder: Path, num_trials: int, max_concurrent: int) -> Experiment:
     return tiny(folder, selection="threshold_decay", resources=resources, sweep={"search": search})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_a_search_runs_several_trials_at_a_time_and_is_extended_by_running_it_again(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
