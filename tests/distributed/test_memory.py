@@ -151,13 +151,11 @@ def test_a_note_is_of_one_shard_and_the_same_for_everybody(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.slow
-@pytest.mark.parametrize("num_actors", [None, 2])
 def test_on_ray_trials_share_halved_shards_and_each_generation_is_told_once(
-    num_actors: int | None, tmp_path: Path, short: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, short: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     grid = {"sweep": {"grid": {"selection": ["uniform", "greedy"]}}}
-    resources = {"device": "cpu", "num_actors": num_actors}
-    assert not run(hungry(tmp_path / "ray", short, resources=resources, **grid)).failures
+    assert not run(hungry(tmp_path / "ray", short, **grid)).failures
     assert caplog.text.count("5 of 5 shards of generation 1 do not fit into memory 16 images at a time") == 1
     assert not locally(hungry(tmp_path / "local", short, **grid)).failures
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")

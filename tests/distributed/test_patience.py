@@ -76,11 +76,8 @@ def mortal(folder: Path, file: Path, num_steps: int | None, **changes: object) -
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("num_actors", [None, 2])
-def test_sampling_that_always_kills_its_process_is_given_up_after_a_few_tries(
-    num_actors: int | None, tmp_path: Path
-) -> None:
-    file, resources = tmp_path / "deaths", {"device": "cpu", "num_actors": num_actors}
+def test_sampling_that_always_kills_its_process_is_given_up_after_a_few_tries(tmp_path: Path) -> None:
+    file, resources = tmp_path / "deaths", {"device": "cpu", "num_actors": 2}
     file.touch()
     told = mortal(tmp_path / "storage", file, None, num_generations=1, resources=resources)
     (reason,) = run(told).failures.values()
@@ -93,16 +90,14 @@ def test_sampling_that_always_kills_its_process_is_given_up_after_a_few_tries(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("train_workers", [1, 2])
 def test_a_training_that_is_killed_again_and_again_and_gets_further_each_time_is_finished(
-    train_workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
     file, training = tmp_path / "deaths", LONGER | {"num_steps": 350}  # a checkpoint every 50
     file.touch()
     changes = {"num_generations": 1, "training": training}
-    resources = {"device": "cpu", "train_workers": train_workers}
-    told = mortal(tmp_path / "storage", file, 60, resources=resources, **changes)
+    told = mortal(tmp_path / "storage", file, 60, **changes)
     backend = RayBackend(Store(told.storage), told, num_gpus=0)
     with caplog.at_level(logging.WARNING, "raycollapse"):
         Trial(told, backend).run()
@@ -110,11 +105,8 @@ def test_a_training_that_is_killed_again_and_again_and_gets_further_each_time_is
     assert len(file.read_text()) >= 6
     assert caplog.text.count("It is begun again in 0 s, from what is finished.") >= 6
     file.unlink()
-    undisturbed = mortal(tmp_path / "undisturbed", file, 60, resources=resources, **changes)
-    if train_workers == 1:
-        assert not run_here(undisturbed, Console(quiet=True)).failures
-    else:
-        assert not run(undisturbed).failures
+    undisturbed = mortal(tmp_path / "undisturbed", file, 60, **changes)
+    assert not run_here(undisturbed, Console(quiet=True)).failures
 
     # The plugin's file is a part of its configuration, and the same: so are all keys.
     assert hashes(tmp_path / "storage") == hashes(tmp_path / "undisturbed")
