@@ -18,7 +18,9 @@ from raycollapse.features import AnyExtractor, FeatureExtractor
 from raycollapse.metrics import AnyMetric
 from raycollapse.overrides import apply, set_path
 from raycollapse.paradigms import AnyParadigm
+from raycollapse.scheduling import Scheduler
 from raycollapse.schema import Config, Json
+from raycollapse.search import Search
 from raycollapse.selection import AnyStrategy
 from raycollapse.start import Start
 from raycollapse.store import content_key
@@ -180,6 +182,16 @@ class Experiment(Config):
         """How many of the N images of a train set are selected; the paradigm may put real ones beside them."""
         return self.num_train - self.paradigm.num_real(self.num_train)
 
+    @property
+    def search(self) -> Search | None:
+        """The search of its sweep, if it has one."""
+        return None if self.sweep is None else self.sweep.search
+
+    @property
+    def scheduler(self) -> Scheduler | None:
+        """What stops trials of its sweep early, if anything does."""
+        return None if self.sweep is None else self.sweep.scheduler
+
     def spaces(self) -> list[FeatureExtractor]:
         """Return the distinct feature spaces, the selection's first."""
         spaces: list[FeatureExtractor] = [self.features]
@@ -249,8 +261,8 @@ def expand(experiment: Experiment) -> list[Experiment]:
     sweep = experiment.sweep
     if sweep is not None:
         sweep.check_request(experiment.metrics, experiment.num_generations)
-    if sweep is not None and sweep.search is not None:
-        tried = [trial_at(experiment, point, "sweep.search.space") for point in sweep.search.probes()]
+    if experiment.search is not None:
+        tried = [trial_at(experiment, point, "sweep.search.space") for point in experiment.search.probes()]
         return list({trial.trial_key(): trial for trial in tried}.values())
     points = [{}] if sweep is None else sweep.points()
     trials = [trial_at(experiment, point, f"sweep.grid {point}") for point in points]
@@ -267,7 +279,6 @@ def expand(experiment: Experiment) -> list[Experiment]:
 
 def num_trials(experiment: Experiment) -> int:
     """Return how many trials there will be; of a search, at most."""
-    sweep = experiment.sweep
-    if sweep is None:
-        return 1
-    return sweep.search.num_trials if sweep.search is not None else len(sweep.points())
+    if experiment.search is not None:
+        return experiment.search.num_trials
+    return 1 if experiment.sweep is None else len(experiment.sweep.points())

@@ -41,8 +41,8 @@ def check_continuation(store: Store, experiment: Experiment, trials: list[Experi
 
 def _check_search(store: Store, experiment: Experiment) -> None:
     """Raise RequestError if the search is another than the one that the experiment has results of."""
-    kept, now = read_search(store, experiment.name), experiment.sweep and experiment.sweep.search
-    if kept is None or not now or kept.search.definition() == now.definition():
+    kept, now = read_search(store, experiment.name), experiment.search
+    if kept is None or now is None or kept.search.definition() == now.definition():
         return
     told, told_now = flat(kept.search.definition()), flat(now.definition())
     paths = sorted({path for path in (*told, *told_now) if told.get(path) != told_now.get(path)})

@@ -112,8 +112,7 @@ def _run_trials(
     check_continuation(store, experiment, trials)
     _check_spaces(trials)
     ledger = Ledger(store)
-    is_search = experiment.sweep is not None and experiment.sweep.search is not None
-    if is_search:
+    if experiment.search is not None:
         ledger.look(trials)  # these only show what there may be; each trial is added when it begins
     else:
         ledger.add(trials)
@@ -121,22 +120,21 @@ def _run_trials(
     _announce(trials, ledger, store, console, experiment)
     display = display_for(console, {}, experiment.num_generations, num_trials(experiment))
     known: list[TrialRecords] = []
-    scheduler = None if experiment.sweep is None else experiment.sweep.scheduler
 
     def begin(trial: Experiment, label: str) -> None:
-        if is_search:
+        if experiment.search is not None:
             announcement.add(trial.resolved())
             ledger.add([trial])
         records = _records(store, trial)
         records.write_config(trial.resolved())
         records.write_failure(None)  # what an earlier run died of is no news of this one
-        forget_other_rules(scheduler, records, trial.num_generations)
+        forget_other_rules(experiment.scheduler, records, trial.num_generations)
         display.add(trial.trial_key(), label)
         known.append(records)
 
     source = _source(experiment, trials, store, begin)
     with replaying(recorder, known), display:
-        run(source, scheduler, store, display)
+        run(source, experiment.scheduler, store, display)
     reasons = {display.labels[records.trial_key]: records.read_failure() for records in known}
     failures = {label: reason for label, reason in reasons.items() if reason is not None}
     stops = {display.labels[records.trial_key]: stop.reason for records in known if (stop := records.read_stop())}
@@ -148,7 +146,7 @@ def _source(
     experiment: Experiment, trials: list[Experiment], store: Store, begin: Callable[[Experiment, str], None]
 ) -> TrialSource:
     """Return where the run gets its trials from; those of a grid all begin at once, a search's in turn."""
-    if experiment.sweep is not None and experiment.sweep.search is not None:
+    if experiment.search is not None:
         from raycollapse.search.study import SearchTrials  # needs Optuna
 
         write_search(store, experiment)
@@ -161,10 +159,10 @@ def _source(
 def _announce(trials: list[Experiment], ledger: Ledger, store: Store, console: Console, experiment: Experiment) -> None:
     """Say what is about to happen."""
     head = f"{experiment.name}: {num_trials(experiment)} trial(s) of {experiment.num_generations} generation(s)"
-    if experiment.sweep is not None and experiment.sweep.search is not None:
-        what = f"suggested by a search over {', '.join(experiment.sweep.paths)}"
+    if experiment.search is not None:
+        what = f"suggested by a search over {', '.join(experiment.search.space)}"
     else:
-        at_most = "" if experiment.sweep is None or experiment.sweep.scheduler is None else "at most "
+        at_most = "" if experiment.scheduler is None else "at most "
         what = f"{at_most}{ledger.num_stages - ledger.num_there} stages to make, {ledger.num_there} are there already"
     console.print(
         f"{head} on {trials[0].device}; {what}. Storage: {store.uri}",

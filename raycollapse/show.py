@@ -20,7 +20,7 @@ def show_plan(experiment: Experiment, console: Console, address: str | None) -> 
     refusals = _refusals_of_cluster(experiment, address) if address else []
     try:
         trials = [trial.on(device) for trial in expand(experiment)]  # type: ignore[arg-type]
-        search = experiment.sweep and experiment.sweep.search
+        search = experiment.search
         found = plan(trials[:1] if search else trials)
     except RequestError as error:
         refusals.append(str(error))

@@ -45,8 +45,8 @@ class SearchTrials(TrialSource):
     def __init__(
         self, experiment: Experiment, device: Device, store: Store, on_trial: Callable[[Experiment, str], None]
     ) -> None:
-        assert experiment.sweep is not None and experiment.sweep.search is not None
-        self._experiment, self._search = experiment, experiment.sweep.search
+        assert experiment.search is not None
+        self._experiment, self._search = experiment, experiment.search
         self._device, self._store, self._on_trial = device, store, on_trial
         self._study = _open_study(experiment, self._search, store)
         self._deadline = math.inf
@@ -158,7 +158,7 @@ class SearchTrials(TrialSource):
 
     def _finish(self, number: int, values: list[float] | None = None, state: "TrialState | None" = None) -> None:
         """Tell the study how a suggestion ended; another command on the same search may have said so first."""
-        with suppress(RuntimeError):
+        with suppress(RuntimeError):  # in Optuna 4 there is no narrower class for that
             self._study.tell(number, values, state=state, skip_if_finished=True)
 
 
@@ -175,7 +175,7 @@ def _open_study(experiment: Experiment, search: Search, store: Store) -> "Study"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.JournalStorage(StoredJournal(store, study_folder(experiment.name)))
     directions, start = _directions(search), f"{content_key(search.definition())[:16]}, generation "
-    rule = experiment.sweep and experiment.sweep.scheduler
+    rule = experiment.scheduler
     name = f"{start}{experiment.num_generations}" + (f", {content_key(rule.identity())[:16]}" if rule else "")
     names = [one for one in optuna.get_all_study_names(storage) if one.startswith(start)]
     earlier = [optuna.load_study(study_name=one, storage=storage).trials for one in names]

@@ -18,8 +18,8 @@ class KeptSearch(NamedTuple):
 
 def write_search(store: Store, experiment: Experiment) -> None:
     """Keep the definition of an experiment's search, for the next run and for the report."""
-    assert experiment.sweep is not None and experiment.sweep.search is not None
-    kept: dict[str, Json] = experiment.sweep.search.model_dump(mode="json")
+    assert experiment.search is not None
+    kept: dict[str, Json] = experiment.search.model_dump(mode="json")
     store.write_json(_path(experiment.name), {"search": kept, "num_generations": experiment.num_generations})
 
 
