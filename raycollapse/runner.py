@@ -11,11 +11,12 @@ from rich.console import Console
 
 from raycollapse.backend import LocalBackend
 from raycollapse.compute import Compute, Ledger
-from raycollapse.config import Experiment, expand, num_trials
+from raycollapse.config import Experiment
 from raycollapse.continuation import check_continuation
 from raycollapse.diffusion.conditioning import check_labels
 from raycollapse.early_stopping import StoppedEarly, forget_other_rules, stopping
 from raycollapse.errors import FullDiskError, RequestError, describe
+from raycollapse.expansion import expand, num_trials
 from raycollapse.progress import Display, display_for
 from raycollapse.report import trial_labels
 from raycollapse.scheduling import Scheduler

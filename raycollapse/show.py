@@ -6,8 +6,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from raycollapse.config import Experiment, expand, num_trials
+from raycollapse.config import Experiment
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand, num_trials
 from raycollapse.plan import Plan, plan
 from raycollapse.search import Search
 

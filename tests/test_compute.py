@@ -7,7 +7,8 @@ from rich.console import Console
 from tiny import manifests, tiny
 
 from raycollapse.compute import Spent, cost
-from raycollapse.config import Experiment, expand
+from raycollapse.config import Experiment
+from raycollapse.expansion import expand
 from raycollapse.plan import plan
 from raycollapse.runner import run_here
 from raycollapse.stages.training import TrainStage

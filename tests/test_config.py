@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 import raycollapse.diffusion
-from raycollapse.config import Experiment, build, expand, load
+from raycollapse.config import Experiment, build, load
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand
 from raycollapse.schema import Config, Member
 from raycollapse.selection import Greedy, ThresholdDecay, Uniform
 

@@ -6,8 +6,9 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from raycollapse.config import Tracking, build, expand, load
+from raycollapse.config import Tracking, build, load
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand
 from raycollapse.experiment_file import read_raw
 from raycollapse.features import AnyExtractor
 from raycollapse.selection import AnyStrategy

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from raycollapse.config import Experiment, build, expand
+from raycollapse.config import Experiment, build
 from raycollapse.continuation import check_continuation
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand
 from raycollapse.store import Store
 from raycollapse.tracking.records import GenerationRecord, TrialRecords
 

@@ -10,9 +10,10 @@ from optuna.trial import TrialState
 from rich.console import Console
 from tiny import manifests, tiny
 
-from raycollapse.config import Experiment, build, expand
+from raycollapse.config import Experiment, build
 from raycollapse.early_stopping import forget_other_rules
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand
 from raycollapse.report.search import found_by_search
 from raycollapse.runner import Result, run_here
 from raycollapse.scheduling import Asha

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from raycollapse.config import Experiment, build, expand, load
+from raycollapse.config import Experiment, build, load
 from raycollapse.diffusion.base import Device
+from raycollapse.expansion import expand
 from raycollapse.plan import plan
 from raycollapse.runner import run_here
 from raycollapse.show import show_plan

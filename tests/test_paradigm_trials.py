@@ -11,9 +11,10 @@ from rich.console import Console
 from safetensors.numpy import load_file
 from tiny import manifests, results, run, tiny
 
-from raycollapse.config import Experiment, expand
+from raycollapse.config import Experiment
 from raycollapse.data.shards import read_shard
 from raycollapse.errors import RequestError, StageError
+from raycollapse.expansion import expand
 from raycollapse.features import Pixels
 from raycollapse.metrics.entropy import kozachenko_leonenko
 from raycollapse.metrics.generalization import generalization_score

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from tiny import manifests, run, tiny
 
-from raycollapse.config import expand, load
+from raycollapse.config import load
+from raycollapse.expansion import expand
 from raycollapse.plan import plan, stages_of
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"

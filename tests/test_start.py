@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 from tiny import TINY, manifests, results, run, tiny
 
-from raycollapse.config import Experiment, expand
+from raycollapse.config import Experiment
 from raycollapse.data.shards import read_shard
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand
 from raycollapse.metrics.generalization import generalization_score
 from raycollapse.plan import plan
 from raycollapse.runner import run_here

@@ -14,8 +14,8 @@ from rich.console import Console
 from tiny import manifests, results, run, tiny
 
 from raycollapse.backend import LocalBackend
-from raycollapse.config import expand
 from raycollapse.errors import DamagedStageError
+from raycollapse.expansion import expand
 from raycollapse.runner import run_here
 from raycollapse.stages.imagesets import TrainSet
 from raycollapse.stages.selecting import SelectStage

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from raycollapse.config import Experiment, trial_at
+from raycollapse.config import Experiment
 from raycollapse.diffusion.base import Device
 from raycollapse.errors import RequestError
+from raycollapse.expansion import trial_at
 from raycollapse.search.settings import Search
 from raycollapse.store import Store, content_key
 from raycollapse.tracking.records import GenerationRecord, TrialRecords

@@ -8,8 +8,8 @@ import pytest
 from ray_runs import LONGER, descendants, run
 from tiny import manifests, tiny
 
-from raycollapse.config import expand
 from raycollapse.distributed.claims import Claims
+from raycollapse.expansion import expand
 from raycollapse.plan import stages_of
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from tiny import tiny
 
-from raycollapse.config import expand
 from raycollapse.distributed.resources import Bundle, Supply, refusals
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand
 from raycollapse.runner import run_here, run_on_ray
 
 HERE = Supply((Bundle(cpus=2, gpus=1, driver=1),))

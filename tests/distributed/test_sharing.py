@@ -7,7 +7,7 @@ import pytest
 from ray_runs import attempts, hashes, run
 from tiny import manifests, tiny
 
-from raycollapse.config import expand
+from raycollapse.expansion import expand
 from raycollapse.plan import plan
 from raycollapse.store import Store
 from raycollapse.tracking.records import TrialRecords, trial_keys

@@ -9,8 +9,9 @@ import yaml
 from rich.console import Console
 from tiny import TINY, tiny
 
-from raycollapse.config import build, expand, load
+from raycollapse.config import build, load
 from raycollapse.errors import RequestError
+from raycollapse.expansion import expand
 from raycollapse.show import show_plan
 
 SEARCH = """
